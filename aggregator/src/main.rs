@@ -1,0 +1,2 @@
+//! Wardmesh.
+fn main() {}

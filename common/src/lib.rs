@@ -1,0 +1,17 @@
+//! The contract between sensors and aggregators: what an event is, how it is named, timed, hashed,
+//! framed and signed for.
+//!
+//! Everything here except [`telemetry`], [`config`] and [`tls`] is pure: values in, values out, time
+//! as an argument. Both sides depend on this crate and never on each other.
+
+pub mod clock;
+//pub mod config;
+pub mod event;
+pub mod id;
+//pub mod map;
+pub mod net;
+//pub mod sighting;
+//pub mod telemetry;
+pub mod time;
+//pub mod tls;
+//pub mod wire;

@@ -1,0 +1,5 @@
+//! The capture agent: frames in, events out, kept until the aggregator has them.
+
+pub mod capture;
+pub mod decode;
+pub mod dissect;
