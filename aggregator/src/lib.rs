@@ -1,1 +1,3 @@
-//! Wardmesh.
+//! The aggregator: batches in, one agreed state out.
+
+pub mod state;

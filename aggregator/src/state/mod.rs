@@ -1,0 +1,4 @@
+//! What all replicas agree on.
+
+pub mod command;
+pub mod receipt;

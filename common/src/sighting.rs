@@ -1,0 +1,107 @@
+//! Sameness of one thing seen by two sensors of one segment.
+//!
+//! Dedupe of resends is by sequence and exact; this is the second, separate step. The key is over
+//! what an event says, not when or on which interface it was seen, nor how much.
+
+use std::hash::{Hash, Hasher};
+
+use siphasher::sip::SipHasher13;
+
+use crate::event::Event;
+
+/// Equal for two events that say the same of the same parties.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SightingKey(pub u64);
+
+/// The key of an event. Part of the wire: it must never change for a given content.
+#[must_use]
+pub fn key(event: &Event) -> SightingKey {
+    let mut hasher = Fields(SipHasher13::new_with_key(b"wardmesh sighted"));
+    hasher.text(event.kind.as_str());
+    hasher.field(event.device.mac.map(|mac| mac.0));
+    hasher.ip(event.device.ip);
+    hasher.field(event.device.vlan.map(u16::to_le_bytes));
+    let peer = event.peer.unwrap_or_default();
+    hasher.field(peer.mac.map(|mac| mac.0));
+    hasher.ip(peer.ip);
+    hasher.field(peer.port.map(u16::to_le_bytes));
+    if let Some(service) = &event.service {
+        hasher.text(&service.transport.to_string());
+        hasher.field(service.port.map(u16::to_le_bytes));
+        hasher.text(service.protocol.as_deref().unwrap_or_default());
+    }
+    for attribute in &event.attributes {
+        hasher.text(&attribute.key);
+        attribute.values.iter().for_each(|value| hasher.text(value));
+    }
+    SightingKey(hasher.0.finish())
+}
+
+/// Fields with their lengths, so that no two lists of fields are the same bytes.
+struct Fields(SipHasher13);
+
+impl Fields {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0.write(&(bytes.len() as u32).to_le_bytes());
+        self.0.write(bytes);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    fn field<const N: usize>(&mut self, field: Option<[u8; N]>) {
+        self.bytes(field.as_ref().map_or(&[], |bytes| bytes.as_slice()));
+    }
+
+    fn ip(&mut self, ip: Option<std::net::IpAddr>) {
+        match ip {
+            None => self.bytes(&[]),
+            Some(std::net::IpAddr::V4(ip)) => self.bytes(&ip.octets()),
+            Some(std::net::IpAddr::V6(ip)) => self.bytes(&ip.octets()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Attribute, Counter, EventKind, Party};
+    use crate::time::Timestamp;
+
+    fn event() -> Event {
+        Event {
+            observed_at: Timestamp::EPOCH,
+            kind: EventKind::Observation,
+            interface: 0,
+            device: Party { mac: None, ip: Some([10, 0, 0, 1].into()), vlan: Some(7) },
+            peer: None,
+            service: None,
+            attributes: vec![Attribute { key: "dns.query".into(), values: vec!["a".into()] }],
+            counters: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn ignores_time_interface_and_counts_only() {
+        let first = event();
+        let again = Event {
+            observed_at: Timestamp::from_nanos(9),
+            interface: 3,
+            counters: vec![Counter { key: "packets".into(), value: 4 }],
+            ..event()
+        };
+        assert_eq!(key(&first), key(&again));
+        let mut other = event();
+        other.attributes[0].values[0].push('b');
+        assert_ne!(key(&first), key(&other));
+        let elsewhere = Event { device: Party { vlan: None, ..first.device }, ..event() };
+        assert_ne!(key(&first), key(&elsewhere));
+    }
+
+    /// Part of the wire: two sensors of different builds must agree.
+    #[test]
+    fn is_frozen() {
+        assert_eq!(key(&event()), SightingKey(10_980_866_416_447_692_671));
+    }
+}
