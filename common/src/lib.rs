@@ -12,6 +12,7 @@ pub mod map;
 pub mod net;
 pub mod sighting;
 //pub mod telemetry;
+pub mod link;
 pub mod time;
-//pub mod tls;
+pub mod tls;
 pub mod wire;

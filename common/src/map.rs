@@ -137,7 +137,7 @@ mod tests {
     fn the_order_is_a_function_of_the_key_and_the_inserts() {
         let fill = |key| {
             let mut map = ShardedMap::new(HashKey([key; 16]));
-            (0..100_u32).for_each(|n| drop(map.insert(n, ())));
+            (0..100_u32).for_each(|n| assert!(map.insert(n, ()).is_none()));
             map.iter().map(|(n, ())| *n).collect::<Vec<_>>()
         };
         assert_eq!(fill(1), fill(1));

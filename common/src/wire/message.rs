@@ -87,26 +87,15 @@ pub struct Receipt {
 /// What became of a batch.
 #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Fsynced by a majority and applied by the leader; the sensor may forget it.
-    Acknowledged {
-        /// The Raft log index that the leader had applied by then.
-        index: u64,
-    },
-    /// Earlier batches are missing here: send again from `expected`.
-    Gap {
-        /// The sequence number that is due.
-        expected: u64,
-    },
+    /// Fsynced by a majority and applied by the leader, which had applied the Raft log up to this
+    /// index by then; the sensor may forget the batch.
+    Acknowledged(u64),
+    /// Earlier batches are missing here: send again from this sequence number.
+    Gap(u64),
     /// Never to be applied; the watermark has passed it. To the dead letters.
-    Rejected {
-        /// Why.
-        reason: Reason,
-    },
+    Rejected(Reason),
     /// Not now: no leader, or the queue is full. Send again after so many milliseconds.
-    Unavailable {
-        /// Milliseconds to wait.
-        retry_after: u32,
-    },
+    Unavailable(u32),
 }
 
 /// Why a batch or a session is not taken.
@@ -245,10 +234,10 @@ mod tests {
     fn messages_round_trip() {
         let at = Timestamp::from_nanos(5);
         let outcomes = [
-            Outcome::Acknowledged { index: 7 },
-            Outcome::Gap { expected: 3 },
-            Outcome::Rejected { reason: Reason::Forked },
-            Outcome::Unavailable { retry_after: 250 },
+            Outcome::Acknowledged(7),
+            Outcome::Gap(3),
+            Outcome::Rejected(Reason::Forked),
+            Outcome::Unavailable(250),
         ];
         for outcome in outcomes {
             let message = Message::Receipt(Receipt { epoch: 1, seq: 2, outcome });
