@@ -1,5 +1,8 @@
 //! The capture agent: frames in, events out, kept until the aggregator has them.
 
+pub mod batch;
 pub mod capture;
 pub mod decode;
 pub mod dissect;
+pub mod ledger;
+pub mod spool;
