@@ -11,7 +11,7 @@ use crate::capture::Frame;
 /// Decodes frames; holds nothing but the fragments of datagrams that are not whole yet.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    fragments: Fragments,
+    pub(super) fragments: Fragments,
 }
 
 impl Decoder {

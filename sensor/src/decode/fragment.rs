@@ -156,6 +156,12 @@ impl Fragments {
         }
     }
 
+    /// What is held, bookkeeping included, bytes.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     fn make_room(&mut self) {
         while (self.bytes > BYTES_MAX || self.waiting.len() > DATAGRAMS_MAX)
             && let Some((&place, _)) = self.waiting.first_key_value()
