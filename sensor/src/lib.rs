@@ -6,3 +6,4 @@ pub mod decode;
 pub mod dissect;
 pub mod ledger;
 pub mod spool;
+pub mod uplink;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{oneshot, watch};
 use wardmesh_common::wire::Lane;
 
 use crate::batch::Archive;
@@ -85,6 +85,8 @@ pub struct SpoolCounts {
     pub dead: AtomicU64,
     /// Bytes of frames held now.
     pub bytes: AtomicU64,
+    /// The last sequence number of the current epoch, by lane.
+    pub tails: [AtomicU64; 2],
 }
 
 /// A handle on the spool; clones share it.
@@ -92,8 +94,9 @@ pub struct SpoolCounts {
 pub struct Spool {
     orders: mpsc::SyncSender<Order>,
     store: Store,
+    budget: u64,
     counts: Arc<SpoolCounts>,
-    grown: Arc<Notify>,
+    grown: watch::Receiver<u64>,
 }
 
 /// Orders that wait for the writer: more only moves the waiting.
@@ -123,21 +126,15 @@ impl Spool {
     ) -> Result<(Self, Option<SetAside>), SpoolError> {
         let (store, aside) = Store::open_or_set_aside(folder)?;
         let counts = Arc::new(SpoolCounts::default());
-        let grown = Arc::new(Notify::new());
-        let writer = Writer::begin(
-            store.clone(),
-            budget,
-            epoch,
-            ledger,
-            Arc::clone(&counts),
-            grown.clone(),
-        )?;
+        let (growth, grown) = watch::channel(0);
+        let writer =
+            Writer::begin(store.clone(), budget, epoch, ledger, Arc::clone(&counts), growth)?;
         let (orders, queue) = mpsc::sync_channel(ORDERS_MAX);
         std::thread::Builder::new()
             .name("spool".to_owned())
             .spawn(move || writer.run(&queue))
             .map_err(|cause| store.error(&cause))?;
-        Ok((Self { orders, store, counts, grown }, aside))
+        Ok((Self { orders, store, budget, counts, grown }, aside))
     }
 
     /// Keeps an archive; answers when it is on the disk, or was refused.
@@ -185,14 +182,22 @@ impl Spool {
         self.store.epochs()
     }
 
-    /// Completes when something was added since the last completion.
-    pub async fn grown(&self) {
-        self.grown.notified().await;
+    /// Changes whenever batches were added.
+    #[must_use]
+    pub fn growth(&self) -> watch::Receiver<u64> {
+        self.grown.clone()
     }
 
-    /// Wakes whoever waits in [`grown`](Self::grown).
-    pub fn nudge(&self) {
-        self.grown.notify_waiters();
+    /// The last sequence number that this epoch has given in a lane; 0 before the first.
+    #[must_use]
+    pub fn tail(&self, lane: Lane) -> u64 {
+        self.counts.tails[usize::from(lane.number())].load(Ordering::Acquire)
+    }
+
+    /// Whether an archive of this many bytes fits the budget now.
+    #[must_use]
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.counts.bytes.load(Ordering::Acquire) + bytes as u64 <= self.budget
     }
 
     /// Counts since the start.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{oneshot, watch};
 use wardmesh_common::clock;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::{self, Frame, Schema, Seal};
@@ -43,7 +43,7 @@ pub(super) struct Writer {
     tails: [Tail; 2],
     ledger: Option<Ledger>,
     counts: Arc<SpoolCounts>,
-    grown: Arc<Notify>,
+    grown: watch::Sender<u64>,
 }
 
 /// A held archive whose sync is still to come.
@@ -60,7 +60,7 @@ impl Writer {
         epoch: u64,
         ledger: Option<Ledger>,
         counts: Arc<SpoolCounts>,
-        grown: Arc<Notify>,
+        grown: watch::Sender<u64>,
     ) -> Result<Self, SpoolError> {
         let held: u64 = store.batches.iter().flatten().map(|(_, frame)| frame.len() as u64).sum();
         counts.bytes.store(held, Ordering::Release);
@@ -75,6 +75,7 @@ impl Writer {
 
     fn renew(&mut self, start: u64, epoch: u64) -> Result<(), SpoolError> {
         (self.start, self.epoch, self.tails) = (start, epoch, Default::default());
+        self.counts.tails.iter().for_each(|tail| tail.store(0, Ordering::Release));
         self.store.record_start(start, epoch)?;
         self.store.sync()
     }
@@ -112,7 +113,7 @@ impl Writer {
             // Nobody may wait any more: the batch is emitted all the same.
             let _ = done.send(Ok(Kept::Emitted));
         }
-        self.grown.notify_waiters();
+        self.grown.send_modify(|times| *times += 1);
         Ok(())
     }
 
@@ -147,6 +148,7 @@ impl Writer {
         let bytes: Bytes = frame::seal(&seal, archive, true);
         let sealed = Frame::open(&bytes).map_err(|cause| self.store.error(&cause))?;
         *tail = Tail { seq, chain: sealed.header.chain };
+        self.counts.tails[usize::from(lane.number())].store(seq, Ordering::Release);
         let position = Position { start: self.start, seq };
         self.store
             .batches
@@ -231,7 +233,7 @@ impl Writer {
             }
         }
         self.store.forget_empty_starts(self.start);
-        self.grown.notify_waiters();
+        self.grown.send_modify(|times| *times += 1);
         Ok(())
     }
 
