@@ -9,6 +9,8 @@ use std::net::IpAddr;
 use wardmesh_common::event::{Attribute, Name};
 use wardmesh_common::net::MacAddress;
 
+pub mod reader;
+
 /// Probed in this order: most certain first.
 pub static DISSECTORS: &[&dyn Dissector] = &[];
 
