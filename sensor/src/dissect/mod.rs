@@ -9,10 +9,17 @@ use std::net::IpAddr;
 use wardmesh_common::event::{Attribute, Name};
 use wardmesh_common::net::MacAddress;
 
+pub mod dicom;
+pub mod hl7;
+pub mod http;
 pub mod reader;
+pub mod tls;
+
+#[cfg(test)]
+mod stream_testing;
 
 /// Probed in this order: most certain first.
-pub static DISSECTORS: &[&dyn Dissector] = &[];
+pub static DISSECTORS: &[&dyn Dissector] = &[&dicom::Dicom, &hl7::Hl7, &tls::Tls, &http::Http];
 
 /// Reads one protocol. Stateless: whatever must be remembered stays in the unconsumed bytes.
 pub trait Dissector: Sync {
