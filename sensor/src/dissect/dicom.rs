@@ -14,7 +14,7 @@ mod tests;
 
 /// Bytes of one association PDU after its header: 128 presentation contexts with a dozen transfer
 /// syntaxes each take 130 KiB; user identity (a Kerberos ticket, a SAML assertion) comes on top.
-pub const ASSOCIATION_BYTES_MAX: usize = 1024 * 1024;
+pub(super) const ASSOCIATION_BYTES_MAX: usize = 1024 * 1024;
 
 /// Type, a reserved byte and a 32-bit length (PS3.8 section 9.3.1).
 const HEADER_BYTES: usize = 6;
@@ -32,7 +32,7 @@ const P_DATA_TF: u8 = 4;
 const ABORT: u8 = 7;
 
 /// Reads the DICOM upper layer.
-pub struct Dicom;
+pub(super) struct Dicom;
 
 impl Dissector for Dicom {
     fn protocol(&self) -> &'static str {

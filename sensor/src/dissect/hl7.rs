@@ -12,7 +12,7 @@ mod message;
 mod tests;
 
 /// Bytes of one message; those with embedded documents may be longer and are passed over.
-pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+pub(super) const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
 /// Observations of one frame: a batch file may hold thousands of messages, all of one sender.
 const MESSAGES_PER_FRAME_MAX: usize = 256;
@@ -27,7 +27,7 @@ const END: u8 = 0x1c;
 const HEADERS: [&[u8; 3]; 3] = [b"MSH", b"FHS", b"BHS"];
 
 /// Reads HL7 version 2 streams.
-pub struct Hl7;
+pub(super) struct Hl7;
 
 impl Dissector for Hl7 {
     fn protocol(&self) -> &'static str {

@@ -15,16 +15,16 @@ mod head;
 mod tests;
 
 /// Bytes of one header block: servers refuse requests at 8 to 64 KiB.
-pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+pub(super) const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes of a start line: RFC 9112 section 3 asks for 8000 at least.
-pub const START_LINE_BYTES_MAX: usize = 16 * 1024;
+pub(super) const START_LINE_BYTES_MAX: usize = 16 * 1024;
 
 /// A skip that no stream outlives: what follows is no longer HTTP, or ends with the stream.
 const REST_OF_DIRECTION: usize = usize::MAX;
 
 /// Reads HTTP/1.x streams.
-pub struct Http;
+pub(super) struct Http;
 
 impl Dissector for Http {
     fn protocol(&self) -> &'static str {

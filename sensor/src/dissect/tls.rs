@@ -14,14 +14,14 @@ mod tests;
 
 /// Bytes of one ClientHello: hellos with post-quantum key shares stay under 4 KiB and the longest
 /// extension block is 64 KiB.
-pub const HELLO_BYTES_MAX: usize = 64 * 1024;
+pub(super) const HELLO_BYTES_MAX: usize = 64 * 1024;
 
 /// Records that one ClientHello may be spread over: sixteen full ones hold twice its limit, and more
 /// only make small records costly to join.
-pub const HELLO_RECORDS_MAX: usize = 64;
+pub(super) const HELLO_RECORDS_MAX: usize = 64;
 
 /// Bytes that a stream may have to hold for one ClientHello, its last record whole.
-pub const NEED_BYTES_MAX: usize =
+pub(super) const NEED_BYTES_MAX: usize =
     HELLO_BYTES_MAX + RECORD_BYTES_MAX + HELLO_RECORDS_MAX * RECORD_HEADER_BYTES;
 
 /// A skip that no stream outlives: the direction has nothing more to say.
@@ -49,7 +49,7 @@ const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 
 /// Reads TLS streams.
-pub struct Tls;
+pub(super) struct Tls;
 
 impl Dissector for Tls {
     fn protocol(&self) -> &'static str {
@@ -118,11 +118,11 @@ fn join(bytes: &[u8]) -> Result<Vec<u8>, Progress> {
             return Err(Progress::NeedMore(start + RECORD_HEADER_BYTES + length));
         };
         message.extend_from_slice(fragment);
-        if let Some(length) = message_length(&message)? {
-            if message.len() >= length {
-                message.truncate(length);
-                return Ok(message);
-            }
+        if let Some(length) = message_length(&message)?
+            && message.len() >= length
+        {
+            message.truncate(length);
+            return Ok(message);
         }
     }
     Err(malformed(reader.at(), "records_beyond_limit"))
