@@ -3,3 +3,6 @@
 pub mod capture;
 pub mod decode;
 pub mod dissect;
+pub mod flow;
+pub mod pipeline;
+pub mod tally;

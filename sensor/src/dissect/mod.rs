@@ -13,16 +13,31 @@ pub mod reader;
 
 mod arp;
 mod dhcp;
+mod dicom;
 mod dns;
+mod hl7;
+mod http;
 mod lldp;
 mod mdns;
+mod tls;
 
+#[cfg(test)]
+mod stream_testing;
 #[cfg(test)]
 mod testing;
 
 /// Probed in this order: most certain first.
-pub static DISSECTORS: &[&dyn Dissector] =
-    &[&arp::Arp, &lldp::Lldp, &dhcp::Dhcp, &mdns::Mdns, &dns::Dns];
+pub static DISSECTORS: &[&dyn Dissector] = &[
+    &dicom::Dicom,
+    &hl7::Hl7,
+    &tls::Tls,
+    &http::Http,
+    &arp::Arp,
+    &lldp::Lldp,
+    &dhcp::Dhcp,
+    &mdns::Mdns,
+    &dns::Dns,
+];
 
 /// Reads one protocol. Stateless: whatever must be remembered stays in the unconsumed bytes.
 pub trait Dissector: Sync {
