@@ -1,0 +1,161 @@
+//! From frames to events: decode, sightings, flows, dissectors, in this order for each frame.
+//!
+//! Pure: the time of the frames drives every timeout, so that a replay gives what the live capture
+//! gave. Frames whose time goes back are taken at the latest time seen.
+
+use wardmesh_common::event::{Event, EventKind, Party};
+use wardmesh_common::time::Timestamp;
+
+use crate::decode::{Body, Packet};
+use crate::dissect::{Carrier, Endpoint, Observations};
+use crate::flow::scene::{Scene, read_datagram};
+use crate::flow::{Dissectors, FlowTable, HashKey, INTERVAL, Limits, Sink};
+use crate::tally::{Counted, Tally};
+
+pub mod sighting;
+#[cfg(test)]
+mod tests;
+
+use sighting::SightingTable;
+
+/// Everything between a capture and the batches.
+pub struct Pipeline {
+    track: Track,
+}
+
+/// What follows decoding.
+struct Track {
+    dissectors: Dissectors,
+    flows: FlowTable,
+    sightings: SightingTable,
+    tally: Tally,
+    found: Observations,
+    now: Timestamp,
+    /// When the interval of the next health event began, by frame time and by `now`.
+    health: Option<(Timestamp, Timestamp)>,
+}
+
+impl Pipeline {
+    /// A pipeline that has seen nothing yet; `key` seeds the hashes of its tables.
+    #[must_use]
+    pub fn new(dissectors: Dissectors, key: HashKey, limits: Limits) -> Self {
+        Self {
+            track: Track {
+                dissectors,
+                flows: FlowTable::new(dissectors, key, limits),
+                sightings: SightingTable::new(key),
+                tally: Tally::default(),
+                found: Observations::default(),
+                now: Timestamp::EPOCH,
+                health: None,
+            },
+        }
+    }
+
+    /// Takes a decoded packet; its events are appended to `out`.
+    pub fn push_packet(&mut self, packet: &Packet<'_>, out: &mut Vec<Event>) {
+        self.track.begin_frame(packet.at, packet.wire_length, out);
+        self.track.push(packet, out);
+    }
+
+    /// Ends every flow and reports what was counted; for the end of a capture.
+    pub fn finish(&mut self, out: &mut Vec<Event>) {
+        let track = &mut self.track;
+        track.flows.finish(&mut Sink { events: out, tally: &mut track.tally });
+        track.report_health(out);
+    }
+
+    /// What was counted since the start.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.track.tally
+    }
+
+    /// Counts what the capture itself lost: `capture.kernel`.
+    pub fn count_dropped(&mut self, what: &'static str, count: u64) {
+        self.track.tally.add(Counted::Dropped(what), count);
+    }
+
+    /// How many flows are followed and how many stream bytes are held for them.
+    #[must_use]
+    pub fn load(&self) -> (usize, usize) {
+        (self.track.flows.flows(), self.track.flows.held_bytes())
+    }
+}
+
+impl Track {
+    /// Moves the clock on, reports what is due and counts the frame.
+    fn begin_frame(&mut self, at: Timestamp, wire_length: u32, out: &mut Vec<Event>) {
+        self.now = self.now.max(at);
+        if self.health.is_some_and(|(_, since)| self.now.since(since) >= INTERVAL) {
+            self.flows.expire(self.now, &mut Sink { events: out, tally: &mut self.tally });
+            self.report_health(out);
+        }
+        self.health.get_or_insert((at, self.now));
+        self.tally.add(Counted::Frames, 1);
+        self.tally.add(Counted::Bytes, u64::from(wire_length));
+    }
+
+    fn push(&mut self, packet: &Packet<'_>, out: &mut Vec<Event>) {
+        match &packet.body {
+            Body::Ip(ip) => {
+                self.sightings.push(packet, Some(ip.source), self.now, out, &mut self.tally);
+                let mut sink = Sink { events: out, tally: &mut self.tally };
+                self.flows.advance(packet, ip, self.now, &mut sink);
+            }
+            Body::Link { ethertype, bytes } => self.push_link(packet, *ethertype, bytes, out),
+        }
+    }
+
+    /// A frame without IP. If its sender says under which address it speaks (ARP), that is the
+    /// address it is sighted under.
+    fn push_link(
+        &mut self,
+        packet: &Packet<'_>,
+        ethertype: u16,
+        bytes: &[u8],
+        out: &mut Vec<Event>,
+    ) {
+        self.flows.expire(self.now, &mut Sink { events: out, tally: &mut self.tally });
+        let scene = Scene {
+            at: packet.at,
+            interface: packet.interface,
+            vlan: packet.vlan,
+            carrier: Carrier::Link(ethertype),
+            source: Endpoint { mac: packet.source, ..Endpoint::default() },
+            destination: Endpoint { mac: packet.destination, ..Endpoint::default() },
+            service_port: None,
+        };
+        let (found, tally) = (&mut self.found, &mut self.tally);
+        let index = read_datagram(self.dissectors, &scene, bytes, found, tally);
+        let own =
+            found.0.iter().find(|said| said.device_mac.is_none_or(|m| scene.source.mac == Some(m)));
+        match own.and_then(|said| said.device_ip) {
+            Some(ip) => self.sightings.confirm(packet, ip, self.now, out, tally),
+            None => self.sightings.push(packet, None, self.now, out, tally),
+        }
+        match index.and_then(|index| self.dissectors.get(index)) {
+            Some(dissector) => scene.report(dissector.protocol(), found, out),
+            None => found.0.clear(),
+        }
+    }
+
+    /// What was counted since the last report; nothing where nothing was.
+    fn report_health(&mut self, out: &mut Vec<Event>) {
+        let counters = self.tally.report();
+        if counters.is_empty() {
+            return;
+        }
+        let (observed_at, _) = self.health.take().unwrap_or((self.now, self.now));
+        out.push(Event {
+            observed_at,
+            kind: EventKind::Health,
+            interface: 0,
+            device: Party::default(),
+            peer: None,
+            service: None,
+            attributes: Vec::new(),
+            counters,
+        });
+    }
+}
