@@ -4,5 +4,6 @@ pub mod capture;
 pub mod decode;
 pub mod dissect;
 pub mod flow;
+pub mod inspect;
 pub mod pipeline;
 pub mod tally;
