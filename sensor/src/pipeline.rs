@@ -6,7 +6,8 @@
 use wardmesh_common::event::{Event, EventKind, Party};
 use wardmesh_common::time::Timestamp;
 
-use crate::decode::{Body, Packet};
+use crate::capture::Frame;
+use crate::decode::{Body, Decoder, FragmentCounts, Packet};
 use crate::dissect::{Carrier, Endpoint, Observations};
 use crate::flow::scene::{Scene, read_datagram};
 use crate::flow::{Dissectors, FlowTable, HashKey, INTERVAL, Limits, Sink};
@@ -20,6 +21,7 @@ use sighting::SightingTable;
 
 /// Everything between a capture and the batches.
 pub struct Pipeline {
+    decoder: Decoder,
     track: Track,
 }
 
@@ -30,6 +32,7 @@ struct Track {
     sightings: SightingTable,
     tally: Tally,
     found: Observations,
+    fragments: FragmentCounts,
     now: Timestamp,
     /// When the interval of the next health event began, by frame time and by `now`.
     health: Option<(Timestamp, Timestamp)>,
@@ -40,16 +43,29 @@ impl Pipeline {
     #[must_use]
     pub fn new(dissectors: Dissectors, key: HashKey, limits: Limits) -> Self {
         Self {
+            decoder: Decoder::default(),
             track: Track {
                 dissectors,
                 flows: FlowTable::new(dissectors, key, limits),
                 sightings: SightingTable::new(key),
                 tally: Tally::default(),
                 found: Observations::default(),
+                fragments: FragmentCounts::default(),
                 now: Timestamp::EPOCH,
                 health: None,
             },
         }
+    }
+
+    /// Takes a frame; its events, and those of what is due by its time, are appended to `out`.
+    pub fn push(&mut self, frame: &Frame<'_>, out: &mut Vec<Event>) {
+        self.track.begin_frame(frame.at, frame.wire_length, out);
+        match self.decoder.decode(frame) {
+            Ok(Some(packet)) => self.track.push(&packet, out),
+            Ok(None) => {}
+            Err(malformed) => self.track.tally.add(Counted::Malformed(malformed), 1),
+        }
+        self.track.count_fragments(self.decoder.fragment_counts());
     }
 
     /// Takes a decoded packet; its events are appended to `out`.
@@ -137,6 +153,20 @@ impl Track {
         match index.and_then(|index| self.dissectors.get(index)) {
             Some(dissector) => scene.report(dissector.protocol(), found, out),
             None => found.0.clear(),
+        }
+    }
+
+    /// Counts what the decoder gave up since the last frame.
+    fn count_fragments(&mut self, counts: FragmentCounts) {
+        let before = std::mem::replace(&mut self.fragments, counts);
+        for (what, count) in [
+            ("ip.fragments_timed_out", counts.timed_out - before.timed_out),
+            ("ip.fragments_evicted", counts.evicted - before.evicted),
+            ("ip.fragments_overlapping", counts.overlapping - before.overlapping),
+        ] {
+            if count > 0 {
+                self.tally.add(Counted::Dropped(what), count);
+            }
         }
     }
 

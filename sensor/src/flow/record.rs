@@ -1,12 +1,12 @@
 //! One flow: its two parties, what they exchanged in the interval, and what reads their bytes.
 
-use wardmesh_common::event::{Counter, Event, EventKind, Name, Party, Peer, Service};
+use wardmesh_common::event::{Counter, Event, EventKind, Name, Peer, Service};
 use wardmesh_common::net::Transport;
 use wardmesh_common::time::Timestamp;
 
 use super::connection::Connection;
 use super::reassembly::TcpSegment;
-use super::scene::{Dissectors, Scene, Sink, read_datagram};
+use super::scene::{Dissectors, Scene, Sink, party, read_datagram};
 use super::stream::Reader;
 use super::timeout;
 use super::tuple::{FiveTuple, Side, endpoints, side_of_first};
@@ -147,7 +147,7 @@ impl Flow {
             observed_at: interval.began,
             kind: EventKind::Flow,
             interface: interval.interface,
-            device: Party { mac: originator.mac, ip: originator.ip, vlan: self.vlan },
+            device: party(originator.mac, originator.ip, self.vlan),
             peer: Some(Peer { mac: responder.mac, ip: responder.ip, port: responder.port }),
             service: Some(Service {
                 transport: self.transport,

@@ -1,9 +1,10 @@
 //! Who spoke to whom when: what turns a dissector's observation into an event.
 
 use std::mem;
+use std::net::IpAddr;
 
 use wardmesh_common::event::{Event, EventKind, Name, Party, Peer, Service};
-use wardmesh_common::net::Transport;
+use wardmesh_common::net::{MacAddress, Transport};
 use wardmesh_common::time::Timestamp;
 
 use crate::dissect::{
@@ -86,14 +87,22 @@ impl Scene {
         }
     }
 
-    /// Who said it. What is said of another station never carries the IP address of its relay.
+    /// Who said it. What is said of another station never carries the IP address of its relay, and
+    /// an unspecified address is none.
     fn device(&self, said: &Observation) -> Party {
         let relayed = said.device_mac.is_some() && said.device_mac != self.source.mac;
-        Party {
-            mac: said.device_mac.or(self.source.mac),
-            ip: said.device_ip.or(if relayed { None } else { self.source.ip }),
-            vlan: self.vlan,
-        }
+        let mac = said.device_mac.or(self.source.mac);
+        let ip = said.device_ip.or(if relayed { None } else { self.source.ip });
+        party(mac, ip, self.vlan)
+    }
+}
+
+/// A device as an event names it: addresses that stand for having none are left out.
+pub(crate) fn party(mac: Option<MacAddress>, ip: Option<IpAddr>, vlan: Option<u16>) -> Party {
+    Party {
+        mac: mac.filter(|mac| *mac != MacAddress::default()),
+        ip: ip.filter(|ip| !ip.is_unspecified()),
+        vlan,
     }
 }
 

@@ -113,7 +113,8 @@ impl Stream {
         self.skip -= skipped as u64;
         let bytes = bytes.get(skipped..).unwrap_or(&[]);
         self.follow_the_other(reader);
-        if !(bytes.is_empty() && self.held.is_empty()) && !self.is_unread(*reader.protocol) {
+        let nothing = bytes.is_empty() && self.held.is_empty();
+        if !nothing && !self.is_unread(*reader.protocol) {
             self.advance(bytes, ended, reader);
         }
         if ended {

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 
 use wardmesh_common::net::MacAddress;
 
@@ -27,8 +26,8 @@ impl Dissector for ToyArp {
 
     fn dissect(&self, payload: &Payload<'_>, found: &mut Observations) -> Progress {
         let [b'A', a, b, c, d] = payload.bytes else { return Progress::NeedMore(5) };
-        let mut observation = Observation::default();
-        observation.device_ip = Some(IpAddr::V4(Ipv4Addr::new(*a, *b, *c, *d)));
+        let device_ip = Some(IpAddr::V4(Ipv4Addr::new(*a, *b, *c, *d)));
+        let mut observation = Observation { device_ip, ..Observation::default() };
         observation.say("arp.ip", "x");
         found.0.push(observation);
         Progress::Consumed(5)
@@ -148,5 +147,4 @@ fn time_that_goes_back_is_taken_at_the_latest_seen() {
     let flows = of(EventKind::Flow, &events);
     assert_eq!((flows.len(), flows[0].count("duration_ms")), (1, Some(1_000)));
     assert_eq!(pipeline.load(), (0, 0));
-    assert!(Duration::from_secs(1) < INTERVAL);
 }

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Pushes the first packet of a flow.
+type Begin = fn(&mut Table);
+
 #[track_caller]
 fn counts(event: &Event) -> [u64; 5] {
     ["packets", "bytes", "peer_packets", "peer_bytes", "duration_ms"]
@@ -69,13 +72,13 @@ fn a_closed_connection_lingers_and_ports_are_used_again() {
 
 #[test]
 fn the_originator_is_told_from_flags_and_ports() {
-    let originator = |begin: fn(&mut Table)| {
+    let originator = |begin: Begin| {
         let mut table = Table::new();
         begin(&mut table);
         table.finish();
         table.flows()[0].device.ip
     };
-    let cases: [(fn(&mut Table), u8); 6] = [
+    let cases: [(Begin, u8); 6] = [
         (|t| t.tcp((SERVER, CLIENT), "S", 0, b""), 2),
         (|t| t.tcp((SERVER, CLIENT), "SA", 0, b""), 1),
         (|t| t.tcp((SERVER, CLIENT), "A", 0, b"x"), 1),
@@ -140,4 +143,10 @@ fn another_key_or_run_changes_nothing() {
     let events = run(KEY);
     assert!(events.len() > 3_000);
     assert_eq!(events, run(HashKey([200; 16])));
+}
+
+#[test]
+fn a_flow_costs_what_the_limits_say() {
+    let size = size_of::<Flow>() + size_of::<connection::Connection>();
+    assert!(size <= 600, "{size} bytes and its key and timer");
 }
