@@ -1,6 +1,7 @@
 //! DHCPv4 (RFC 2131): a client takes its lease, all four messages.
 //!
-//! Options sent: 12, 50, 53, 54, 55, 60, 61 by all, 81 by PCs (RFC 4702), 161 by the camera (RFC 8520).
+//! Options sent: 12, 50, 53, 54, 55, 60, 61 by all, 81 by PCs (RFC 4702), 161 by the camera (RFC
+//! 8520).
 
 use std::net::Ipv4Addr;
 

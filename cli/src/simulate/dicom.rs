@@ -29,7 +29,7 @@ const IMAGES: u32 = 3;
 type Implementation = (&'static str, &'static str);
 const DCMTK: Implementation = ("1.2.276.0.7230010.3.0.3.6.7", "OFFIS_DCMTK_367");
 const DCM4CHE: Implementation = ("1.2.40.0.13.1.1", "dcm4che-2.0");
-const PYDICOM: Implementation = ("1.2.826.0.1.3680043.8.498.1", "PYDICOM 1.0");
+const PYNETDICOM: Implementation = ("1.2.826.0.1.3680043.9.3811.2.0.2", "PYNETDICOM_202");
 
 /// A modality verifies that the archive is there (C-ECHO).
 pub(super) fn verify(script: &mut Script<'_>, hospital: &Hospital, device: &Device) {
@@ -64,7 +64,7 @@ pub(super) fn store(script: &mut Script<'_>, hospital: &Hospital, device: &Devic
 
 /// A PC that the archive does not know is turned away (A-ASSOCIATE-RJ).
 pub(super) fn turned_away(script: &mut Script<'_>, hospital: &Hospital, device: &Device) {
-    let mut link = Association::open(script, hospital, device, PYDICOM);
+    let mut link = Association::open(script, hospital, device, PYNETDICOM);
     // Rejected for good, by the service user: calling AE title not recognised (PS3.8 table 9-21).
     link.server(3, &[0, 1, 1, 3]);
     link.tcp.close();

@@ -15,6 +15,11 @@ const PORT: u16 = 2575;
 /// MSH-21 of the device observation message (IHE DEV TF-2, PCD-01).
 const PCD_01: &str = "IHE_PCD_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.1.1^ISO";
 
+/// OBX-6 of a heart rate.
+const BEATS: &str = "264864^MDC_DIM_BEAT_PER_MIN^MDC";
+/// OBX-6 of a saturation.
+const PERCENT: &str = "262688^MDC_DIM_PERCENT^MDC";
+
 /// The record system admits (A01) or updates (A08) the patient.
 pub(super) fn admission(script: &mut Script<'_>, hospital: &Hospital) {
     let (ehr, engine) = (hospital.server(Role::Ehr), hospital.server(Role::Engine));
@@ -30,6 +35,7 @@ pub(super) fn admission(script: &mut Script<'_>, hospital: &Hospital) {
 /// The analyser sends a blood count to the engine, which passes it on to the record system.
 pub(super) fn laboratory(script: &mut Script<'_>, hospital: &Hospital, analyser: &Device) {
     let (ehr, engine) = (hospital.server(Role::Ehr), hospital.server(Role::Engine));
+    let cells = script.rng.between(40, 110);
     for (from, to) in [(analyser, engine), (engine, ehr)] {
         let mut message = Message::new(script, hospital, from, to);
         message.header("ORU^R01^ORU_R01", "2.5.1", "");
@@ -37,7 +43,6 @@ pub(super) fn laboratory(script: &mut Script<'_>, hospital: &Hospital, analyser:
         let instrument = device_id(analyser);
         let (time, remark) = (message.time.clone(), patient::REMARK);
         message.line(&format!("OBR|1|ORDER-1|FILL-1|58410-2^CBC^LN|||{time}"));
-        let cells = script.rng.between(40, 110);
         message.line(&format!(
             "OBX|1|NM|6690-2^WBC^LN||{}.{}|10*3/uL|||||F|||{time}||||{instrument}",
             cells / 10,
@@ -54,32 +59,10 @@ pub(super) fn vital_signs(script: &mut Script<'_>, hospital: &Hospital, monitor:
     let mut message = Message::new(script, hospital, central, engine);
     message.header("ORU^R01^ORU_R01", "2.6", PCD_01);
     message.patient();
-    let (profile, serial) = (monitor.profile(), monitor.serial());
     let (id, time) = (device_id(monitor), message.time.clone());
     let order = message.control.clone();
-    message.line(&format!(
-        "OBR|1|{order}|{order}|69854^MDC_DEV_METER_PHYSIO_MULTI_PARAM^MDC|||{time}"
-    ));
-    let system = monitor.eui64();
-    let statements = [
-        ("69854^MDC_DEV_METER_PHYSIO_MULTI_PARAM_MDS^MDC|1.0.0.0", "", String::new(), ""),
-        ("67972^MDC_ATTR_SYS_ID^MDC|1.0.0.67972", "ST", system, ""),
-        ("531970^MDC_ID_MODEL_MANUFACTURER^MDC|1.0.0.531970", "ST", profile.maker.into(), ""),
-        ("531969^MDC_ID_MODEL_NUMBER^MDC|1.0.0.531969", "ST", profile.model.into(), ""),
-        ("531972^MDC_ID_PROD_SPEC_SERIAL^MDC|1.0.0.531972", "ST", serial, ""),
-        (
-            "147842^MDC_ECG_HEART_RATE^MDC|1.1.1.147842",
-            "NM",
-            script.rng.between(58, 104).to_string(),
-            "264864^MDC_DIM_BEAT_PER_MIN^MDC",
-        ),
-        (
-            "150456^MDC_PULS_OXIM_SAT_O2^MDC|1.1.2.150456",
-            "NM",
-            script.rng.between(93, 100).to_string(),
-            "262688^MDC_DIM_PERCENT^MDC",
-        ),
-    ];
+    message.line(&format!("OBR|1|{order}|{order}|182777000^monitoring of patient^SCT|||{time}"));
+    let statements = statements(script, monitor);
     for (number, (code, kind, value, unit)) in (1..).zip(statements) {
         let status = if kind.is_empty() { "X" } else { "R" };
         message.line(&format!(
@@ -87,6 +70,26 @@ pub(super) fn vital_signs(script: &mut Script<'_>, hospital: &Hospital, monitor:
         ));
     }
     deliver(script, central, engine, &message);
+}
+
+/// OBX-3 and 4, OBX-2, OBX-5, OBX-6: what the monitor is, then what it measured (ISO/IEEE
+/// 11073-10101 codes). The first only opens the device's containment tree and has no value.
+type Statement = (&'static str, &'static str, String, &'static str);
+
+fn statements(script: &mut Script<'_>, monitor: &Device) -> [Statement; 7] {
+    let profile = monitor.profile();
+    let (maker, model) = (profile.maker.to_owned(), profile.model.to_owned());
+    let rate = script.rng.between(58, 104).to_string();
+    let saturation = script.rng.between(93, 100).to_string();
+    [
+        ("69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1.0.0.0", "", String::new(), ""),
+        ("67972^MDC_ATTR_SYS_ID^MDC|1.0.0.67972", "ST", monitor.eui64(), ""),
+        ("531970^MDC_ID_MODEL_MANUFACTURER^MDC|1.0.0.531970", "ST", maker, ""),
+        ("531969^MDC_ID_MODEL_NUMBER^MDC|1.0.0.531969", "ST", model, ""),
+        ("531972^MDC_ID_PROD_SPEC_SERIAL^MDC|1.0.0.531972", "ST", monitor.serial(), ""),
+        ("147842^MDC_ECG_HEART_RATE^MDC|1.1.1.147842", "NM", rate, BEATS),
+        ("150456^MDC_PULS_OXIM_SAT_O2^MDC|1.1.2.150456", "NM", saturation, PERCENT),
+    ]
 }
 
 /// OBX-18 (EI, chapter 7.4.2.18): serial, model, EUI-64.

@@ -59,8 +59,8 @@ const GROWTH: [Role; 20] = [
 pub(super) const DEVICES_MIN: u32 = 18;
 /// The most devices of a site: what fits 10.20.1.0 to 10.20.240.250 with 250 addresses a /24.
 pub(super) const DEVICES_MAX: u32 = 60_000;
-/// Multiplies a device's ordinal into the NIC part of its MAC address: odd, so that no two devices of
-/// a site with one OUI share an address.
+/// Multiplies a device's ordinal into the NIC part of its MAC address: odd, so that no two devices
+/// of a site with one OUI share an address.
 const NIC_STEP: u32 = 0x9e_3779;
 
 /// Where a frame comes from or goes to.
@@ -125,13 +125,11 @@ pub(super) struct Hospital {
 }
 
 impl Hospital {
-    /// A site with `count` devices of its own, within [`DEVICES_MIN`] and [`DEVICES_MAX`], and those
-    /// that visit it.
+    /// A site with `count` devices of its own, at most [`DEVICES_MAX`], and those that visit it.
     pub(super) fn new(site: &str, seed: u64, count: u32) -> Self {
         let mut hospital = Self { site: site.to_owned(), seed, devices: Vec::new() };
         let mut numbers = [0; ROLES];
         let grown = GROWTH.into_iter().cycle();
-        let count = count.clamp(DEVICES_MIN, DEVICES_MAX);
         for role in CORE.into_iter().chain(grown).take(count as usize) {
             numbers[role as usize] += 1;
             hospital.add(role, numbers[role as usize]);
@@ -142,7 +140,7 @@ impl Hospital {
         hospital
     }
 
-    /// The only device of a server's role.
+    /// The first device of a role of [`CORE`].
     pub(super) fn server(&self, role: Role) -> &Device {
         let slot = CORE.iter().position(|core| *core == role).unwrap_or_default();
         &self.devices[slot]

@@ -15,7 +15,7 @@ pub(super) fn report(script: &mut Script<'_>, pump: &Device, server: &Device, ho
     let serial = pump.serial();
     let patient = patient::NUMBER;
     let body = format!(
-        "{{\"serial\":\"{serial}\",\"state\":\"infusing\",\"rate_ml_h\":{rate},\"patient\":\"{patient}\"}}"
+        r#"{{"serial":"{serial}","state":"infusing","rate_ml_h":{rate},"patient":"{patient}"}}"#
     );
     let request = format!(
         "POST /pump/v1/status?patient={patient} HTTP/1.1\r\nHost: {host}\r\n\

@@ -20,15 +20,14 @@ pub(super) fn advertise(script: &mut Script<'_>, hospital: &Hospital, device: &D
     let (mac, profile) = (device.host.mac, device.profile());
     let mut unit = Unit(Vec::new());
     unit.add(1, &[&[4], &mac.0]);
-    let capability = if device.role == Role::Switch {
-        unit.add(2, &[&[5], b"Gi1/0/24"]);
-        BRIDGE
+    let (port, description, capability) = if device.role == Role::Switch {
+        ([&[5], b"Gi1/0/24".as_slice()].concat(), "uplink to the wards", BRIDGE)
     } else {
-        unit.add(2, &[&[3], &mac.0]);
-        STATION
+        ([&[3], mac.0.as_slice()].concat(), "eth0", STATION)
     };
+    unit.add(2, &[&port]);
     unit.add(3, &[&120_u16.to_be_bytes()]);
-    unit.add(4, &[b"uplink to the wards"]);
+    unit.add(4, &[description.as_bytes()]);
     unit.add(5, &[hospital.fqdn(device).as_bytes()]);
     let description = format!("{} {} version {}", profile.maker, profile.model, profile.version);
     unit.add(6, &[description.as_bytes()]);

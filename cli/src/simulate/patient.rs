@@ -1,7 +1,7 @@
 //! The one patient of every site: plainly fictional, so that a privacy test finds each trace of it.
 //!
-//! Every word begins with `CANARY`. These go into HL7 PID, PV1 and result values, DICOM data sets, and
-//! HTTP paths and bodies: all the places that a sensor must not report.
+//! Every word begins with `CANARY`. These go into HL7 PID, PV1 and result values, DICOM data sets,
+//! and HTTP paths and bodies: all the places that a sensor must not report.
 
 /// PID-5 and (0010,0010).
 pub(super) const NAME: &str = "CANARY^PATIENT";

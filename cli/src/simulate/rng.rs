@@ -1,7 +1,7 @@
 //! SplitMix64: the generator's only source of chance.
 //!
-//! Our own, since the bytes of a capture are a promise: the same seed gives the same file with every
-//! release of every dependency. Not for secrets.
+//! Our own, since the bytes of a capture are a promise: the same seed gives the same file with
+//! every release of every dependency. Not for secrets.
 
 /// 2^64 divided by the golden ratio: the step of SplitMix64 (Steele, Lea, Flood 2014).
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -54,10 +54,15 @@ fn mix(value: u64) -> u64 {
     value ^ (value >> 31)
 }
 
-/// FNV-1a of a text, to make it part of a key.
+/// A text as part of a key.
 pub(super) fn text_key(text: &str) -> u64 {
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+    fnv(text.as_bytes())
+}
+
+/// FNV-1a of 64 bits.
+pub(super) fn fnv(bytes: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 #[cfg(test)]

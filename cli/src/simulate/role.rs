@@ -1,7 +1,7 @@
 //! What a device is: the table of roles and of what each says of itself.
 //!
-//! OUIs are registered ones (IEEE) of makers of such devices; product names, models and versions are
-//! invented and claim nothing about a maker's products.
+//! OUIs are registered ones (IEEE) of makers of such devices; product names, models and versions
+//! are invented and claim nothing about a maker's products.
 
 /// What a device does in the hospital.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,11 +75,11 @@ const WINDOWS: &[u8] = &[1, 3, 6, 15, 31, 33, 43, 44, 46, 47, 119, 121, 249, 252
 const RTOS: &[u8] = &[1, 3, 6, 15];
 
 const AGFA: [u8; 3] = [0x08, 0x00, 0x66];
-const ALARIS: [u8; 3] = [0x00, 0xd0, 0x75];
 const AXIS: [u8; 3] = [0x00, 0x40, 0x8c];
 const B_BRAUN: [u8; 3] = [0x00, 0x12, 0x21];
 const CISCO: [u8; 3] = [0x00, 0x00, 0x0c];
 const DELL: [u8; 3] = [0x00, 0x14, 0x22];
+const FRESENIUS_VIAL: [u8; 3] = [0x00, 0x13, 0x38];
 const GE_HEALTHCARE: [u8; 3] = [0x44, 0x4b, 0x5d];
 const HEWLETT_PACKARD: [u8; 3] = [0x00, 0x60, 0xb0];
 const MINDRAY: [u8; 3] = [0x00, 0x0f, 0x14];
@@ -88,116 +88,107 @@ const PHILIPS_MONITORING: [u8; 3] = [0x00, 0x09, 0xfb];
 const PHILIPS_PCCI: [u8; 3] = [0x7c, 0x94, 0xb2];
 const SYSMEX: [u8; 3] = [0x00, 0x06, 0x6b];
 
+const NETWORK: Profile = Profile {
+    label: "",
+    maker: "Northgate Networks",
+    model: "",
+    version: "15.2.7",
+    ouis: &[CISCO],
+    ttl: 255,
+    vendor_class: "",
+    parameters: &[],
+};
+const SERVER: Profile =
+    Profile { maker: "Northgate Health", version: "7.1.0", ouis: &[DELL], ttl: 64, ..NETWORK };
+const MODALITY: Profile = Profile {
+    maker: "Lumen Diagnostics",
+    version: "5.4.2",
+    ttl: 128,
+    vendor_class: "lumen-diag",
+    parameters: WINDOWS,
+    ..NETWORK
+};
+const BEDSIDE: Profile = Profile {
+    version: "2.4.1",
+    ttl: 64,
+    vendor_class: "bedside-rt 2.4",
+    parameters: RTOS,
+    ..NETWORK
+};
+const OFFICE: Profile = Profile {
+    maker: "Northgate Office",
+    model: "Desk 9",
+    version: "10.0",
+    ouis: &[DELL],
+    ttl: 128,
+    vendor_class: "MSFT 5.0",
+    parameters: WINDOWS,
+    ..NETWORK
+};
+const GADGET: Profile = Profile {
+    version: "9.80.1",
+    ttl: 64,
+    vendor_class: "udhcp 1.30.1",
+    parameters: LINUX,
+    ..NETWORK
+};
+
 impl Role {
     /// The row of the table.
     pub(super) const fn profile(self) -> Profile {
         match self {
-            Self::Gateway => network("gw", "Edge Router 8", &[CISCO]),
-            Self::Switch => network("sw", "Access Switch 48", &[CISCO]),
-            Self::NameServer => server("ns", "NameKeeper", &[DELL]),
-            Self::Pacs => server("pacs", "ImageVault", &[AGFA]),
-            Self::Engine => server("hl7", "ClinBridge", &[DELL]),
-            Self::Ehr => server("ehr", "ChartHouse", &[DELL]),
-            Self::PumpServer => server("pumps", "FluxServer", &[DELL]),
-            Self::Central => server("central", "WardView Central", &[PHILIPS_CARDIAC]),
-            Self::Ct => modality("ct", "Helix 64", &[GE_HEALTHCARE]),
-            Self::Mr => modality("mr", "Tesla View 15", &[PHILIPS_PCCI]),
-            Self::Ultrasound => modality("us", "EchoGo 3", &[MINDRAY]),
-            Self::Pump => bedside("pump", "Fluxline", "FluxPump 4", &[B_BRAUN, ALARIS]),
-            Self::Monitor => bedside("mon", "Wardlight", "WM120", &[PHILIPS_MONITORING, MINDRAY]),
-            Self::Analyser => modality("lab", "Haemo X5", &[SYSMEX]),
-            Self::Pc => office("pc"),
-            Self::Research => office("research"),
-            Self::Printer => gadget("prn", "Inkwell", "LaserPage 410", &[HEWLETT_PACKARD]),
-            Self::Camera => gadget("cam", "Sentry Optics", "DomeCam 31", &[AXIS]),
+            Self::Gateway => Profile { label: "gw", model: "Edge Router 8", ..NETWORK },
+            Self::Switch => Profile { label: "sw", model: "Access Switch 48", ..NETWORK },
+            Self::NameServer => Profile { label: "ns", model: "NameKeeper", ..SERVER },
+            Self::Pacs => Profile { label: "pacs", model: "ImageVault", ouis: &[AGFA], ..SERVER },
+            Self::Engine => Profile { label: "hl7", model: "ClinBridge", ..SERVER },
+            Self::Ehr => Profile { label: "ehr", model: "ChartHouse", ..SERVER },
+            Self::PumpServer => Profile { label: "pumps", model: "FluxServer", ..SERVER },
+            Self::Central => CENTRAL,
+            Self::Ct => {
+                Profile { label: "ct", model: "Helix 64", ouis: &[GE_HEALTHCARE], ..MODALITY }
+            }
+            Self::Mr => {
+                Profile { label: "mr", model: "Tesla View 15", ouis: &[PHILIPS_PCCI], ..MODALITY }
+            }
+            Self::Ultrasound => {
+                Profile { label: "us", model: "EchoGo 3", ouis: &[MINDRAY], ..MODALITY }
+            }
+            Self::Pump => PUMP,
+            Self::Monitor => MONITOR,
+            Self::Analyser => {
+                Profile { label: "lab", model: "Haemo X5", ouis: &[SYSMEX], ..MODALITY }
+            }
+            Self::Pc => Profile { label: "pc", ..OFFICE },
+            Self::Research => Profile { label: "research", ..OFFICE },
+            Self::Printer => PRINTER,
+            Self::Camera => CAMERA,
         }
     }
 }
 
-const fn network(label: &'static str, model: &'static str, ouis: &'static [[u8; 3]]) -> Profile {
-    Profile {
-        label,
-        maker: "Northgate Networks",
-        model,
-        version: "15.2.7",
-        ouis,
-        ttl: 255,
-        vendor_class: "",
-        parameters: &[],
-    }
-}
-
-const fn server(label: &'static str, model: &'static str, ouis: &'static [[u8; 3]]) -> Profile {
-    Profile {
-        label,
-        maker: "Northgate Health",
-        model,
-        version: "7.1.0",
-        ouis,
-        ttl: 64,
-        vendor_class: "",
-        parameters: &[],
-    }
-}
-
-const fn modality(label: &'static str, model: &'static str, ouis: &'static [[u8; 3]]) -> Profile {
-    Profile {
-        label,
-        maker: "Lumen Diagnostics",
-        model,
-        version: "5.4.2",
-        ouis,
-        ttl: 128,
-        vendor_class: "lumen-diag",
-        parameters: WINDOWS,
-    }
-}
-
-const fn bedside(
-    label: &'static str,
-    maker: &'static str,
-    model: &'static str,
-    ouis: &'static [[u8; 3]],
-) -> Profile {
-    Profile {
-        label,
-        maker,
-        model,
-        version: "2.4.1",
-        ouis,
-        ttl: 64,
-        vendor_class: "bedside-rt 2.4",
-        parameters: RTOS,
-    }
-}
-
-const fn office(label: &'static str) -> Profile {
-    Profile {
-        label,
-        maker: "Northgate Office",
-        model: "Desk 9",
-        version: "10.0",
-        ouis: &[DELL],
-        ttl: 128,
-        vendor_class: "MSFT 5.0",
-        parameters: WINDOWS,
-    }
-}
-
-const fn gadget(
-    label: &'static str,
-    maker: &'static str,
-    model: &'static str,
-    ouis: &'static [[u8; 3]],
-) -> Profile {
-    Profile {
-        label,
-        maker,
-        model,
-        version: "9.80.1",
-        ouis,
-        ttl: 64,
-        vendor_class: "udhcp 1.30.1",
-        parameters: LINUX,
-    }
-}
+const CENTRAL: Profile =
+    Profile { label: "central", model: "WardView Central", ouis: &[PHILIPS_CARDIAC], ..SERVER };
+const PUMP: Profile = Profile {
+    label: "pump",
+    maker: "Fluxline",
+    model: "FluxPump 4",
+    ouis: &[B_BRAUN, FRESENIUS_VIAL],
+    ..BEDSIDE
+};
+const MONITOR: Profile = Profile {
+    label: "mon",
+    maker: "Wardlight",
+    model: "WM120",
+    ouis: &[PHILIPS_MONITORING, MINDRAY],
+    ..BEDSIDE
+};
+const PRINTER: Profile = Profile {
+    label: "prn",
+    maker: "Inkwell",
+    model: "LaserPage 410",
+    ouis: &[HEWLETT_PACKARD],
+    ..GADGET
+};
+const CAMERA: Profile =
+    Profile { label: "cam", maker: "Sentry Optics", model: "DomeCam 31", ouis: &[AXIS], ..GADGET };

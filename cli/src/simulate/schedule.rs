@@ -1,7 +1,7 @@
 //! Who does what and when: the table of activities by role, and the play of one activity.
 //!
-//! An activity is one short conversation; its chance is keyed by device, activity and occurrence, so
-//! that no conversation depends on another.
+//! An activity is one short conversation; its chance is keyed by device, activity and occurrence,
+//! so that no conversation depends on another.
 
 use super::hospital::{Device, Hospital};
 use super::role::Role;

@@ -1,7 +1,8 @@
-//! TLS 1.3 (RFC 8446) and resumed TLS 1.2 (RFC 5246, 7.3) as a wire shows them: the hellos are real,
-//! everything after them is noise of the right shape.
+//! TLS 1.3 (RFC 8446) and resumed TLS 1.2 (RFC 5246, 7.3) as a wire shows them: the hellos are
+//! real, everything after them is noise of the right shape.
 //!
-//! Sessions of 1.2 are always resumed, since a full handshake would need a certificate in the clear.
+//! Sessions of 1.2 are always resumed, since a full handshake would need a certificate in the
+//! clear.
 
 use super::hospital::Host;
 use super::rng::Rng;

@@ -1,8 +1,8 @@
 //! The stream of a scenario's frames in the order of time.
 //!
-//! Two queues: activities still to be played, and frames of those already played. A frame leaves when
-//! no activity can come before it, so that memory holds a few seconds of traffic, however long the
-//! scenario.
+//! Two queues: activities still to be played, and frames of those already played. A frame leaves
+//! when no activity can come before it, so that memory holds a few seconds of traffic, however long
+//! the scenario.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -19,7 +19,8 @@ const SECOND: u64 = 1_000_000_000;
 /// Devices begin within so many nanoseconds, lest all of them ask for a lease at once.
 const ARRIVALS: u64 = 6 * SECOND;
 
-/// An activity to come. Ordered by time, then by device and plan, so that no order is left to chance.
+/// An activity to come. Ordered by time, then by device and plan, so that no order is left to
+/// chance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Due {
     at: u64,
@@ -49,7 +50,7 @@ impl Traffic {
         let mut traffic = Self {
             start: scenario.start.as_nanos(),
             length: u64::from(scenario.minutes) * 60 * SECOND,
-            rate: u64::from(scenario.rate_per_mille.max(1)),
+            rate: u64::from(scenario.rate_per_mille),
             due: BinaryHeap::new(),
             frames: BinaryHeap::new(),
             ports: vec![0; hospital.devices.len()],

@@ -101,8 +101,8 @@ impl<'a> Script<'a> {
     }
 }
 
-/// The Internet checksum over the pseudo header and a segment whose checksum field is zero (RFC 9293
-/// section 3.1); zero for a segment that carries its right checksum.
+/// The Internet checksum over the pseudo header and a segment whose checksum field is zero (RFC
+/// 9293 section 3.1); zero for a segment that carries its right checksum.
 pub(super) fn transport_checksum(
     from: Ipv4Addr,
     to: Ipv4Addr,
