@@ -1,1 +1,3 @@
 //! Wardmesh.
+
+pub mod simulate;
