@@ -24,6 +24,9 @@ pub(super) struct Digests(VecDeque<Digest>);
 
 impl Digests {
     pub(super) fn push(&mut self, digest: Digest) {
+        while self.last().is_some_and(|last| last.index >= digest.index) {
+            self.0.pop_back();
+        }
         if self.0.len() >= DIGESTS_MAX {
             self.0.pop_front();
         }

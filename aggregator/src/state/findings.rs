@@ -5,50 +5,15 @@ use std::collections::BTreeMap;
 use wardmesh_common::id::{DeviceId, FindingId, SiteId, TenantId};
 use wardmesh_common::time::Timestamp;
 
-use super::record::{record, words};
+use super::record::{coded, record, words};
 use super::table::Entity;
-
-/// References to events that a finding keeps.
-pub const REFERENCES_MAX: usize = 32;
+pub use crate::correlate::{EventRef, Severity};
 
 /// Findings kept: past it new causes are only counted (`State::findings_refused`).
 pub const FINDINGS_MAX: usize = 65_536;
 
-/// Where an event lies in the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventRef {
-    /// The Raft log index.
-    pub index: u64,
-    /// The batch's position among the command's submissions.
-    pub ordinal: u32,
-    /// The event's position in the batch.
-    pub position: u32,
-}
-
 record!(EventRef { index, ordinal, position });
-
-/// How grave a finding is (OCSF `severity_id`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// Good to know.
-    Informational,
-    /// Look at it when there is time.
-    Low,
-    /// Look at it this week.
-    Medium,
-    /// Look at it today.
-    High,
-    /// Look at it now.
-    Critical,
-}
-
-words!(Severity {
-    Informational => "informational",
-    Low => "low",
-    Medium => "medium",
-    High => "high",
-    Critical => "critical",
-});
+coded!(Severity);
 
 /// What has become of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,7 +66,7 @@ pub struct Finding {
     pub raised_at: Timestamp,
     /// The leader's time when what it says last changed.
     pub changed_at: Timestamp,
-    /// Events that show it, at most [`REFERENCES_MAX`], in log order.
+    /// Events that show it, at most `correlate::REFERENCES_MAX`, in log order.
     pub evidence: Vec<EventRef>,
     /// More of what the rule knows, by name.
     pub detail: BTreeMap<String, String>,

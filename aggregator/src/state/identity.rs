@@ -126,3 +126,72 @@ impl Record for Identity {
         }
     }
 }
+
+/// The identities of one batch's events, one at a time: its names are written once.
+#[derive(Debug)]
+pub(super) struct Identities {
+    mac: Identity,
+    local: Identity,
+    address: Identity,
+    chosen: Chosen,
+}
+
+/// Which of them is the current one.
+#[derive(Clone, Copy, Debug)]
+enum Chosen {
+    /// A universal MAC address.
+    Mac,
+    /// A local one.
+    Local,
+    /// An IP address.
+    Address,
+}
+
+impl Identities {
+    pub(super) fn new(tenant: &TenantId, site: &SiteId, sensor: SensorId) -> Self {
+        let (tenant, site) = (tenant.clone(), site.clone());
+        let (mac, vlan, interface) = (MacAddress::default(), None, 0);
+        let ip = IpAddr::from([0, 0, 0, 0]);
+        Self {
+            mac: Identity::Mac { tenant: tenant.clone(), mac },
+            local: Identity::LocalMac { tenant: tenant.clone(), site: site.clone(), vlan, mac },
+            address: Identity::Address { tenant, site, sensor, interface, vlan, ip },
+            chosen: Chosen::Mac,
+        }
+    }
+
+    pub(super) fn current(&self) -> &Identity {
+        match self.chosen {
+            Chosen::Mac => &self.mac,
+            Chosen::Local => &self.local,
+            Chosen::Address => &self.address,
+        }
+    }
+
+    /// The identity of a party: by its MAC address, else by its IP address, else none.
+    pub(super) fn choose(
+        &mut self,
+        station: Option<MacAddress>,
+        address: Option<IpAddr>,
+        on_vlan: Option<u16>,
+        seen_by: u16,
+    ) -> Option<&Identity> {
+        self.chosen = match (station, address) {
+            (Some(station), _) if station.is_local() => Chosen::Local,
+            (Some(_), _) => Chosen::Mac,
+            (None, Some(_)) => Chosen::Address,
+            (None, None) => return None,
+        };
+        match (self.chosen, &mut self.mac, &mut self.local, &mut self.address) {
+            (Chosen::Mac, Identity::Mac { mac, .. }, ..) => *mac = station?,
+            (Chosen::Local, _, Identity::LocalMac { mac, vlan, .. }, _) => {
+                (*mac, *vlan) = (station?, on_vlan);
+            }
+            (.., Identity::Address { ip, vlan, interface, .. }) => {
+                (*ip, *vlan, *interface) = (address?, on_vlan, seen_by);
+            }
+            _ => return None,
+        }
+        Some(self.current())
+    }
+}

@@ -10,6 +10,7 @@ use wardmesh_common::time::Timestamp;
 
 use super::findings::EventRef;
 use super::record::record;
+pub use crate::correlate::Visit;
 
 /// Silence that ends a visit. A device on a network is heard far more often (ARP and DHCP renewals,
 /// sightings every few minutes), and nobody carries one to another facility in less.
@@ -20,15 +21,6 @@ pub const VISITS_MAX: usize = 8;
 
 /// Sensors named for one site.
 pub const SENSORS_PER_PRESENCE_MAX: usize = 16;
-
-/// An unbroken stay, by event time, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Visit {
-    /// The first sight.
-    pub from: Timestamp,
-    /// The last one.
-    pub to: Timestamp,
-}
 
 record!(Visit { from, to });
 

@@ -38,6 +38,23 @@ macro_rules! record {
     };
 }
 
+/// The form of a plain enum: its place in `ALL`.
+macro_rules! coded {
+    ($type:ident) => {
+        impl $crate::state::record::Record for $type {
+            fn write(&self, out: &mut Vec<u8>) {
+                let at = Self::ALL.iter().position(|word| word == self).unwrap_or_default();
+                out.push(at as u8);
+            }
+
+            fn read(from: &mut &[u8]) -> Option<Self> {
+                let at: u8 = $crate::state::record::Record::read(from)?;
+                Self::ALL.get(usize::from(at)).copied()
+            }
+        }
+    };
+}
+
 /// The words of a plain enum, for the API, and their form: a byte, in the order given here.
 macro_rules! words {
     ($type:ident { $($variant:ident => $word:literal),* $(,)? }) => {
@@ -58,21 +75,11 @@ macro_rules! words {
             }
         }
 
-        impl $crate::state::record::Record for $type {
-            fn write(&self, out: &mut Vec<u8>) {
-                let at = Self::ALL.iter().position(|word| word == self).unwrap_or_default();
-                out.push(at as u8);
-            }
-
-            fn read(from: &mut &[u8]) -> Option<Self> {
-                let at: u8 = $crate::state::record::Record::read(from)?;
-                Self::ALL.get(usize::from(at)).copied()
-            }
-        }
+        $crate::state::record::coded!($type);
     };
 }
 
-pub(crate) use {record, words};
+pub(crate) use {coded, record, words};
 
 macro_rules! integers {
     ($($type:ty),*) => {$(

@@ -7,9 +7,9 @@ use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::message::Reason;
 
 use super::dedup::Epochs;
-use super::findings::EventRef;
 use super::record::record;
 use super::table::Entity;
+pub use crate::correlate::Fork;
 
 /// Interfaces named for one sensor: a host has few; a replay names one a file. Those past it share
 /// the number `u16::MAX`.
@@ -101,23 +101,6 @@ record!(Sensor {
     time_suspects,
     forked,
 });
-
-/// Batches that do not go on from the watermark: a disk or memory image was restored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fork {
-    /// The sensor's start.
-    pub epoch: u64,
-    /// The place in the lane.
-    pub seq: u64,
-    /// The leader's time of the first one.
-    pub first_at: Timestamp,
-    /// The leader's time of the latest one.
-    pub last_at: Timestamp,
-    /// How many there were.
-    pub count: u64,
-    /// Where the first one lies in the log.
-    pub evidence: EventRef,
-}
 
 record!(Fork { epoch, seq, first_at, last_at, count, evidence });
 

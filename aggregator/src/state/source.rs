@@ -5,7 +5,7 @@
 //! by its meaning in `classify`.
 
 use super::classify;
-use super::evidence::Field;
+use super::evidence::{Field, Saying};
 use super::record::Record;
 
 /// An attribute that says something of the device that the event is about.
@@ -27,6 +27,18 @@ pub enum Says {
 }
 
 use Says::{Itself, Means};
+
+impl Says {
+    /// What one value of an attribute says.
+    pub(super) fn hear(self, source: Source, value: &str) -> Option<Saying<'_>> {
+        match self {
+            Itself(field, weight) => Some(Saying { field, value, source, weight }),
+            Means(field, weight, meaning) => {
+                meaning(value).map(|value| Saying { field, value, source, weight })
+            }
+        }
+    }
+}
 
 /// A UDI, EUI-64 or serial number.
 const NUMBER: u16 = 950;
