@@ -1,4 +1,5 @@
 //! The aggregator: batches in, one agreed state out.
 
 pub mod correlate;
+pub mod http;
 pub mod state;
