@@ -164,7 +164,7 @@ fn a_sample_notices_damaged_rows_and_rows_that_nothing_finds() {
     index.db.insert(found_by, &[]).unwrap();
     opening::check_sample(&index.db).unwrap();
     let key = key::batch(&tenant(), Place { index: entry, ordinal: row.ordinal });
-    index.db.insert(key, &[0; 40]).unwrap();
+    index.db.insert(key, &[0; 9]).unwrap();
     opening::check_sample(&index.db).unwrap_err();
 }
 
