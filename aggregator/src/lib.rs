@@ -3,3 +3,4 @@
 pub mod correlate;
 pub mod http;
 pub mod state;
+pub mod store;
