@@ -117,7 +117,7 @@ impl PcapNg {
             self.interfaces.clear();
         }
         let length = word(begin, 4, self.big_endian).unwrap_or_default() as usize;
-        if length < BLOCK_OVERHEAD_BYTES || length % 4 != 0 {
+        if length < BLOCK_OVERHEAD_BYTES || !length.is_multiple_of(4) {
             return Err(Defect::Broken("a block's length is none that a block can have"));
         }
         Ok(Some((kind, length)))

@@ -2,7 +2,7 @@
 
 use super::bytes::malformed;
 use super::ethernet::ethertype;
-use super::fragment::{FragmentCounts, Fragments, Seen};
+use super::fragment::{FragmentCounts, Fragments, Joined, Seen};
 use super::ip::{self, Datagram};
 use super::link::{self, Link};
 use super::{Body, Ip, Malformed, Packet, ipv6, transport};
@@ -11,14 +11,14 @@ use crate::capture::Frame;
 /// Decodes frames; holds nothing but the fragments of datagrams that are not whole yet.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    pub(super) fragments: Fragments,
+    fragments: Fragments,
 }
 
 impl Decoder {
     /// Decodes one frame; `None` for a fragment that waits for others.
     ///
-    /// Lengths follow the IP header, so padding is gone; of what the capture cut off, what is there
-    /// is used. The packet borrows the frame, or the decoder where fragments were joined.
+    /// Lengths follow the IP header, so padding is gone; where the capture cut a packet, or the first
+    /// fragment of one, what is there is used. The packet borrows the frame, or the decoder where fragments were joined.
     ///
     /// # Errors
     /// [`Malformed`] for what breaks a header's grammar, and for link types that are not read
@@ -37,8 +37,7 @@ impl Decoder {
         let Some((datagram, wire_length)) = self.whole(frame, &link, datagram)? else {
             return Ok(None);
         };
-        let segment =
-            transport::segment(datagram.protocol, datagram.payload, datagram.wire_length)?;
+        let segment = transport::segment(&datagram)?;
         let Datagram { source, destination, ttl, .. } = datagram;
         let body = Body::Ip(Ip { source, destination, ttl, segment });
         Ok(Some(packet(frame, &link, wire_length, body)))
@@ -48,6 +47,12 @@ impl Decoder {
     #[must_use]
     pub fn fragment_counts(&self) -> FragmentCounts {
         self.fragments.counts
+    }
+
+    /// Bytes held for datagrams that are not whole yet, bookkeeping included.
+    #[must_use]
+    pub fn fragment_bytes(&self) -> usize {
+        self.fragments.bytes()
     }
 
     /// The datagram itself, or the one that this fragment completes, and its bytes on the wire.
@@ -60,30 +65,36 @@ impl Decoder {
         let Some(fragment) = datagram.fragment else {
             return Ok(Some((datagram, frame.wire_length)));
         };
+        if fragment.offset == 0 && datagram.is_cut() {
+            // It can never be joined, but what was captured of it still tells who speaks what.
+            let (protocol, payload) = upper_layer(&datagram, datagram.protocol, datagram.payload)?;
+            let first = Datagram { protocol, payload, ..datagram };
+            return Ok(Some((first, frame.wire_length)));
+        }
         let Frame { at, interface, wire_length, .. } = *frame;
         let seen = Seen { at, interface, vlan: link.vlan, wire_length };
         let Some(joined) = self.fragments.push(&datagram, fragment, seen)? else {
             return Ok(None);
         };
-        let (protocol, payload) = match datagram.source.is_ipv4() {
-            true => (joined.protocol, joined.payload),
-            false => upper_layer(joined.protocol, joined.payload)?,
-        };
-        let whole = Datagram {
-            ttl: joined.ttl,
-            protocol,
-            payload,
-            wire_length: payload.len() as u32,
-            fragment: None,
-            ..datagram
-        };
+        let (protocol, payload) = upper_layer(&datagram, joined.protocol, joined.payload)?;
+        let wire_length = payload.len() as u32;
+        let Joined { ttl, .. } = joined;
+        let whole = Datagram { ttl, protocol, payload, wire_length, fragment: None, ..datagram };
         Ok(Some((whole, joined.wire_length)))
     }
 }
 
-/// The rest of an IPv6 header chain, which a sender may leave to the fragments (RFC 8200 section 4.5).
-fn upper_layer(next: u8, bytes: &[u8]) -> Result<(u8, &[u8]), Malformed> {
-    let chain = ipv6::extensions(next, bytes)?;
+/// What a joined payload begins with. In IPv6 a sender may leave extension headers to the fragments
+/// (RFC 8200 section 4.5), so that the chain goes on in there.
+fn upper_layer<'a>(
+    datagram: &Datagram<'_>,
+    protocol: u8,
+    payload: &'a [u8],
+) -> Result<(u8, &'a [u8]), Malformed> {
+    if datagram.source.is_ipv4() {
+        return Ok((protocol, payload));
+    }
+    let chain = ipv6::extensions(protocol, payload)?;
     match chain.fragment {
         None => Ok((chain.protocol, chain.rest)),
         Some(_) => Err(malformed("ipv6", "fragment_within_fragment")),

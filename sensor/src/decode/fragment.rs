@@ -157,7 +157,6 @@ impl Fragments {
     }
 
     /// What is held, bookkeeping included, bytes.
-    #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -295,11 +294,11 @@ impl Piece {
 
 fn check(datagram: &Datagram<'_>, fragment: Fragment) -> Result<(), Malformed> {
     let length = datagram.payload.len() as u32;
-    let reason = if length < datagram.wire_length {
+    let reason = if datagram.is_cut() {
         "fragment_cut_by_capture"
     } else if length == 0 {
         "fragment_empty"
-    } else if fragment.more && length % 8 != 0 {
+    } else if fragment.more && !length.is_multiple_of(8) {
         "fragment_not_multiple_of_8"
     } else if fragment.offset.saturating_add(length) > DATAGRAM_BYTES_MAX {
         "fragment_beyond_64_kib"

@@ -20,6 +20,13 @@ pub(super) struct Datagram<'a> {
     pub(super) fragment: Option<Fragment>,
 }
 
+impl Datagram<'_> {
+    /// Whether the capture (or a lying header) left bytes of the payload out.
+    pub(super) fn is_cut(&self) -> bool {
+        (self.payload.len() as u32) < self.wire_length
+    }
+}
+
 /// Where a fragment lies in its datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fragment {

@@ -1,20 +1,19 @@
 //! TCP (RFC 9293) and UDP (RFC 768) headers. Options are passed over, checksums not verified.
 
 use super::bytes::{at_most, header, malformed, split};
+use super::ip::Datagram;
 use super::{Malformed, Segment, TcpFlags};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
-/// Reads what IP carries; `wire_length` is the payload's length by the IP header, bytes.
-pub(super) fn segment(
-    protocol: u8,
-    payload: &[u8],
-    wire_length: u32,
-) -> Result<Segment<'_>, Malformed> {
+/// Reads what IP carries.
+pub(super) fn segment<'a>(datagram: &Datagram<'a>) -> Result<Segment<'a>, Malformed> {
+    let Datagram { protocol, payload, wire_length, fragment, .. } = *datagram;
     match protocol {
         TCP => tcp(payload, wire_length),
-        UDP => udp(payload, wire_length),
+        // A first fragment alone is shorter than its datagram says, and rightly so.
+        UDP => udp(payload, fragment.map_or(wire_length, |_| u32::MAX)),
         _ => Ok(Segment::Other { protocol, payload }),
     }
 }

@@ -1,3 +1,5 @@
+//! Reassembly: order, overlap, limits and time.
+
 use wardmesh_common::time::Timestamp;
 
 use super::{bytes, decode, frame};
@@ -132,9 +134,20 @@ fn bad_fragments_are_refused() {
     for (frames, expected) in cases {
         check(frames, expected);
     }
-    let cut = ipv4(7, 0, MORE, "11*16");
-    let cut = Frame { wire_length: 36, ..frame(LinkType::Raw, &cut[..30]) };
-    assert_eq!(decode(&mut Decoder::default(), &cut), "ipv4 fragment_cut_by_capture");
+}
+
+#[test]
+fn of_cut_fragments_the_first_is_used() {
+    let cut = |bytes: &[u8]| {
+        let kept = &bytes[..bytes.len() - 4];
+        let frame = Frame { wire_length: bytes.len() as u32, ..frame(LinkType::Raw, kept) };
+        decode(&mut Decoder::default(), &frame)
+    };
+    let udp = ipv6(17, 0, MORE, "1388 0035 0400 0000 aabb ccdd eeee eeee");
+    assert_eq!(cut(&udp), "2001:db8::1>2001:db8::2 ttl 64 udp 5000>53 [aabbccdd]");
+    let options = ipv6(60, 0, MORE, "11 00 00*6 1388 0035 0400 0000 aabb ccdd eeee eeee");
+    assert_eq!(cut(&options), "2001:db8::1>2001:db8::2 ttl 64 udp 5000>53 [aabbccdd]");
+    assert_eq!(cut(&ipv4(7, 8, MORE, "11*16")), "ipv4 fragment_cut_by_capture");
 }
 
 #[test]
@@ -163,7 +176,7 @@ fn a_flood_evicts_the_oldest() {
         assert_eq!(decode_at(&mut decoder, 0, &ipv4(id, 8, MORE, "11*65000")), "waits");
     }
     assert_eq!(decoder.fragment_counts().evicted, 400 - (16 << 20) / (65_000 + 64));
-    assert!(decoder.fragments.bytes() <= 16 << 20);
+    assert!(decoder.fragment_bytes() <= 16 << 20);
 
     let mut decoder = Decoder::default();
     for index in 0..256 {
@@ -172,5 +185,5 @@ fn a_flood_evicts_the_oldest() {
     }
     let piece = ipv4(7, 8 + 16 * 256, MORE, "11*8");
     assert_eq!(decode_at(&mut decoder, 0, &piece), "ipv4 fragments_beyond_limit");
-    assert_eq!(decoder.fragments.bytes(), 0);
+    assert_eq!(decoder.fragment_bytes(), 0);
 }

@@ -1,3 +1,5 @@
+//! One line a case: hexadecimal in, what the decoder says of it out.
+
 use super::{bytes, decode, frame};
 use crate::capture::{Frame, LinkType};
 use crate::decode::Decoder;

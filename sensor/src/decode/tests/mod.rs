@@ -1,8 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+//! Frames written as hexadecimal, packets as one line of text.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod fragments;
 mod headers;
-mod shared;
 
 use wardmesh_common::time::Timestamp;
 

@@ -1,4 +1,8 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! Captures made by hand, byte by byte, in every format and with every kind of damage.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+mod shared;
 
 use std::io::Write;
 use std::path::Path;
@@ -336,6 +340,18 @@ fn broken_tails_are_named() {
         assert!(warning.reason.contains(reason), "{warning}");
         assert_eq!(seen.len(), if reason.contains("4096") { 0 } else { 2 });
     }
+}
+
+#[test]
+fn a_block_larger_than_the_buffer_is_passed_over() {
+    let order = Order::Little;
+    let file = [
+        section(order),
+        interface(order, 1, 0, &[]),
+        block(order, 0x0bad, &vec![0; 64 << 20]),
+        simple(order, 2, b"ab"),
+    ];
+    assert_eq!(read_well(&gzip(&file.concat())).len(), 1);
 }
 
 #[test]
