@@ -95,8 +95,11 @@ impl Header {
     }
 }
 
+/// Renders an option's joined value.
+type Render = fn(&[u8]) -> Vec<String>;
+
 /// The options that a client says of itself, in the order of reporting, and how each is rendered.
-const SAID: [(u8, &str, fn(&[u8]) -> Vec<String>); 7] = [
+const SAID: [(u8, &str, Render); 7] = [
     (option::HOST_NAME, "dhcp.hostname", |value| vec![text(value)]),
     (option::VENDOR_CLASS, "dhcp.vendor_class", |value| vec![text(value)]),
     (option::PARAMETERS, "dhcp.parameter_list", |value| vec![value::numbers(value)]),

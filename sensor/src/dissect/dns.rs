@@ -16,6 +16,8 @@ mod tests;
 
 /// RFC 1035 section 4.2.
 const PORT: u16 = 53;
+/// What precedes a message in a stream (RFC 1035 section 4.2.2).
+const LENGTH_BYTES: usize = 2;
 /// NetBIOS names (RFC 1002), multicast DNS (RFC 6762), LLMNR (RFC 4795).
 const PORTS_OF_OTHERS: [u16; 3] = [137, super::mdns::PORT, 5355];
 
@@ -42,44 +44,33 @@ impl Dissector for Dns {
     }
 
     fn dissect(&self, payload: &Payload<'_>, found: &mut Observations) -> Progress {
-        if payload.carrier != Carrier::Tcp {
-            return read(payload.bytes, 0, found);
-        }
-        let mut reader = Reader::new(payload.bytes);
-        let Some(length) = reader.u16().map(usize::from) else { return Progress::NeedMore(2) };
-        let whole = 2 + length;
-        let Some(header) = Header::read(reader.rest()).filter(|_| length >= Header::BYTES) else {
-            return if length < Header::BYTES {
-                Progress::Malformed { at: 0, reason: "length_below_header" }
-            } else {
-                Progress::NeedMore(2 + Header::BYTES)
-            };
-        };
-        if header.is_response() {
-            return Progress::Consumed(whole);
-        }
-        match reader.take(length) {
-            Some(message) => read(message, 2, found),
-            None => Progress::NeedMore(whole),
+        match payload.carrier {
+            Carrier::Tcp => read_stream(payload.bytes, found),
+            Carrier::Udp | Carrier::Link(_) => read(payload.bytes, 0, found),
         }
     }
 }
 
-/// A header that could be one suffices on DNS's own port; elsewhere the whole message must parse.
+/// On DNS's own port a plausible header suffices, or a first question where its counts are wrong;
+/// elsewhere the whole message must parse.
 fn probe_message(message: &[u8], length: usize, is_own_port: bool) -> Probe {
-    let Some(header) = Header::read(message).filter(|header| header.is_plausible(length)) else {
-        return Probe::No;
-    };
-    if is_own_port {
+    let Some(header) = Header::read(message) else { return Probe::No };
+    let is_plausible = header.is_plausible(length);
+    if is_own_port && (is_plausible || begins_with_question(message, &header)) {
         return Probe::Yes;
     }
-    if !header.is_ordinary() {
+    if is_own_port || !is_plausible || !header.is_ordinary() {
         return Probe::No;
     }
     if message.len() < length {
         return Probe::Unsure;
     }
     if is_whole(message, &header) { Probe::Yes } else { Probe::No }
+}
+
+fn begins_with_question(message: &[u8], header: &Header) -> bool {
+    let question = Cursor::after_header(message).question();
+    header.has_known_opcode() && question.is_ok_and(|question| question.has_known_class())
 }
 
 fn probe_stream(payload: &Payload<'_>, is_own_port: bool) -> Probe {
@@ -106,6 +97,23 @@ fn is_whole(message: &[u8], header: &Header) -> bool {
         return false;
     }
     (0..header.records()).all(|_| cursor.record().is_ok()) && cursor.is_at_end()
+}
+
+/// Reads one message after its length (RFC 1035 section 4.2.2); an answer is not waited for.
+fn read_stream(bytes: &[u8], found: &mut Observations) -> Progress {
+    let mut reader = Reader::new(bytes);
+    let Some(length) = reader.u16().map(usize::from) else {
+        return Progress::NeedMore(LENGTH_BYTES);
+    };
+    if length < Header::BYTES {
+        return Progress::Malformed { at: 0, reason: "length_below_header" };
+    }
+    match (Header::read(reader.rest()), reader.take(length)) {
+        (None, _) => Progress::NeedMore(LENGTH_BYTES + Header::BYTES),
+        (Some(header), None) if header.is_response() => Progress::Consumed(LENGTH_BYTES + length),
+        (Some(_), None) => Progress::NeedMore(LENGTH_BYTES + length),
+        (Some(_), Some(message)) => read(message, LENGTH_BYTES, found),
+    }
 }
 
 /// Reads a message that begins at `offset` of the payload.

@@ -112,6 +112,31 @@ fn options_continue_in_file_and_sname() {
     );
 }
 
+/// Options out of tcpdump's `dhcp-mud.pcap` and `dhcp-rfc3004.pcap`.
+#[test]
+fn agrees_with_tcpdump_on_its_captures() {
+    let mud = "350103 3d0701b827ebb853c8 390205c0 a136\
+        68747470733a2f2f6d756463746c2e6578616d706c652e636f6d2f2e77656c6c2d6b6e6f776e2f6d75642f\
+        76312f72617362703130313c2d6468637063642d362e31312e353a4c696e75782d342e312e31382d76372b\
+        3a61726d76376c3a42434d32373039 0c0b7261737062657272797069 910101\
+        371001792103060c0f1c2a33363a3b646577 ff";
+    dhcp(
+        &message(1, ["3e0cad7b", NONE, "3e0cad79"], mud),
+        "00:09:fb:12:34:56 62.12.173.123 dhcp.message_type=request dhcp.hostname=raspberrypi \
+         dhcp.vendor_class=dhcpcd-6.11.5:Linux-4.1.18-v7+:armv7l:BCM2709 \
+         dhcp.parameter_list=1,121,33,3,6,12,15,28,42,51,54,58,59,100,101,119 \
+         dhcp.client_id=b8:27:eb:b8:53:c8 \
+         dhcp.mud_url=https://mudctl.example.com/.well-known/mud/v1/rasbp101",
+    );
+    let classes = "350101 3204c0a80104 3707011c02030f060c 4d25077375626f707431\
+        117375626f7074322d313233343536373839 0a7375626f7074332d3132 ff0000";
+    dhcp(
+        &message(1, [NONE; 3], classes),
+        "00:09:fb:12:34:56 - dhcp.message_type=discover dhcp.parameter_list=1,28,2,3,15,6,12 \
+         dhcp.user_class=subopt1|subopt2-123456789|subopt3-12 dhcp.requested_ip=192.168.1.4",
+    );
+}
+
 #[test]
 fn broken_options_are_malformed_after_what_they_said() {
     let broken = [

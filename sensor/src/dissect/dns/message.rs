@@ -43,7 +43,8 @@ impl Header {
     const QUESTION_BYTES: usize = 5;
     /// The shortest record: root, type, class, time to live and length.
     const RECORD_BYTES: usize = 11;
-    /// Opcodes that IANA assigns: query, inverse query, status, notify, update, stateful operations.
+    /// Opcodes that IANA assigns: query, inverse query, status, notify, update, stateful
+    /// operations.
     const OPCODES: [u16; 6] = [0, 1, 2, 4, 5, 6];
 
     /// `None` where there are fewer than [`Self::BYTES`].
@@ -85,10 +86,15 @@ impl Header {
         let questions = usize::from(self.questions);
         let least =
             Self::BYTES + questions * Self::QUESTION_BYTES + self.records() * Self::RECORD_BYTES;
-        Self::OPCODES.contains(&self.opcode())
+        self.has_known_opcode()
             && self.flags & 0x0040 == 0
             && questions + self.records() > 0
             && least <= length
+    }
+
+    /// Whether the opcode is one of [`Self::OPCODES`].
+    pub(super) fn has_known_opcode(&self) -> bool {
+        Self::OPCODES.contains(&self.opcode())
     }
 
     /// One question; and a query has no answer and no error.

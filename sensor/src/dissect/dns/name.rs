@@ -21,7 +21,8 @@ pub(in crate::dissect) struct Name<'a> {
 }
 
 impl<'a> Name<'a> {
-    /// Reads a name at `at`, following pointers into `message`; returns it with the offset after it.
+    /// Reads a name at `at`, following pointers into `message`; returns it with the offset after
+    /// it.
     pub(super) fn read(message: &'a [u8], at: usize) -> Result<(Self, usize), Fault> {
         let mut name = Self::default();
         let mut octets = 1;
@@ -131,8 +132,7 @@ fn escape_octets(text: &mut String, label: &[u8]) {
         match octet {
             b'.' | b'\\' => text.extend(['\\', octet.into()]),
             b'!'..=b'~' => text.push(octet.into()),
-            // Writing to a string cannot fail.
-            _ => drop(write!(text, "\\{octet:03}")),
+            _ => escape_number(text, octet.into()),
         }
     }
 }
@@ -141,8 +141,13 @@ fn escape_characters(text: &mut String, label: &str) {
     for character in label.chars() {
         match character {
             '.' | '\\' => text.extend(['\\', character]),
-            '\0'..='\x1f' | '\x7f' => drop(write!(text, "\\{:03}", u32::from(character))),
+            '\0'..='\x1f' | '\x7f' => escape_number(text, character.into()),
             _ => text.push(character),
         }
     }
+}
+
+fn escape_number(text: &mut String, number: u32) {
+    // Writing to a string cannot fail.
+    let _ = write!(text, "\\{number:03}");
 }

@@ -1,4 +1,4 @@
-use super::super::testing::{Case, check, shake};
+use super::super::testing::{Case, check, shake, unhex};
 use super::*;
 
 const QUERY: &str = "1234 0100 0001 0000 0000 0000";
@@ -66,9 +66,10 @@ fn other_ports_need_a_whole_message() {
 fn a_header_must_be_plausible() {
     udp(53, "1234 0100 0001 0000 0000 00", "no");
     udp(53, "1234 0100 0000 0000 0000 0000 0000", "no");
-    udp(53, "1234 0140 0001 0000 0000 0000 00 0001 0001", "no");
+    udp(5300, "1234 0140 0001 0000 0000 0000 00 0001 0001", "no");
+    udp(53, "1234 0140 0001 0000 0000 0000 00 0001 0002", "no");
     udp(53, "1234 7800 0001 0000 0000 0000 00 0001 0001", "no");
-    udp(53, "1234 0100 0002 0000 0000 0000 00 0001 0001", "no");
+    udp(5300, "1234 0100 0002 0000 0000 0000 00 0001 0001", "no");
     udp(53, "c980 ffef fb03 01fb 0301 fb03 01fb0301fb0301", "no");
 }
 
@@ -96,20 +97,15 @@ fn hostile_names_are_malformed() {
 
 #[test]
 fn chains_of_pointers_end() {
-    // 200 pointers, each to the one before it, behind a first name.
-    let chain: String = (0..200_u16).map(|link| format!("{:04x}", 0xc00c + 2 * link)).collect();
-    let question = format!("0000{chain}");
-    let hex =
-        format!("1234 8180 0001 0001 0000 0000 00 0001 0001 c011 0010 0001 00000000 0190 {chain}");
-    udp(53, &hex, "malformed@17 pointer_forward");
-    let names = name::Name::read(
-        &super::super::testing::unhex(&format!("{}{question}", "00".repeat(12))),
-        412,
-    )
-    .map(|(_, end)| end);
-    assert!(
-        matches!(names, Err(fault) if fault.after(0) == Progress::Malformed { at: 412, reason: "pointers_beyond_limit" })
-    );
+    // A root at offset 12, then 200 pointers, each to what precedes it.
+    let back = |link: u16| if link == 0 { 0xc00c } else { 0xc00d + 2 * (link - 1) };
+    let chain: String = (0..200).map(|link| format!("{:04x}", back(link))).collect();
+    let message = unhex(&format!("{} 00 {chain}", "00".repeat(12)));
+    let (few, many) = (13 + 2 * 100, 13 + 2 * 199);
+    assert!(name::Name::read(&message, few).is_ok_and(|(_, end)| end == few + 2));
+    let fault = name::Name::read(&message, many).map_err(|fault| fault.after(0));
+    let limit = Progress::Malformed { at: many, reason: "pointers_beyond_limit" };
+    assert_eq!(fault, Err(limit));
 }
 
 #[test]
@@ -124,6 +120,13 @@ fn what_precedes_a_fault_is_reported() {
         &format!("{RESPONSE}{PACS} c00c 0001 0001 0000003c 0005 0a000002"),
         "malformed@37 record_cut_short",
     );
+}
+
+#[test]
+fn wrong_counts_are_malformed_after_the_questions() {
+    let said = "- - dns.query=pacs.ward.example\nmalformed@35 name_cut_short";
+    udp(53, &format!("1234 0100 0001 0000 0000 00cf {PACS}"), said);
+    udp(53, &format!("1234 0100 01cb 0000 0000 0000 {PACS}"), said);
 }
 
 #[test]

@@ -85,7 +85,8 @@ fn broken_ones_are_malformed_after_what_they_said() {
     let beyond = record("c00c", PTR, "0561");
     mdns(
         &response(&[good, beyond]),
-        "- - mdns.service=_ipp._tcp.local mdns.instance=x._ipp._tcp.local\nmalformed@55 name_cut_short",
+        "- - mdns.service=_ipp._tcp.local mdns.instance=x._ipp._tcp.local\n\
+         malformed@55 name_cut_short",
     );
     mdns(
         &response(&[record(IPP, SRV, "0000 0000")]),

@@ -3,7 +3,9 @@
 //! Observations are lines of `mac ip key=value|value …`; a dissector that did not consume all adds
 //! a line that says so; a probe that is not `Yes` says only that.
 
-#![allow(clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+
+mod shared;
 
 use std::net::IpAddr;
 
