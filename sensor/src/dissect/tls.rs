@@ -20,10 +20,6 @@ pub(super) const HELLO_BYTES_MAX: usize = 64 * 1024;
 /// only make small records costly to join.
 pub(super) const HELLO_RECORDS_MAX: usize = 64;
 
-/// Bytes that a stream may have to hold for one ClientHello, its last record whole.
-pub(super) const NEED_BYTES_MAX: usize =
-    HELLO_BYTES_MAX + RECORD_BYTES_MAX + HELLO_RECORDS_MAX * RECORD_HEADER_BYTES;
-
 /// A skip that no stream outlives: the direction has nothing more to say.
 const REST_OF_DIRECTION: usize = usize::MAX;
 
@@ -38,6 +34,12 @@ const HANDSHAKE_HEADER_BYTES: usize = 4;
 
 /// The content type `handshake`.
 const HANDSHAKE: u8 = 22;
+
+/// The content type `change_cipher_spec`.
+const CHANGE_CIPHER_SPEC: u8 = 20;
+
+/// The content type `alert`.
+const ALERT: u8 = 21;
 
 /// The content type `application_data`.
 const APPLICATION_DATA: u8 = 23;
@@ -79,7 +81,8 @@ impl Dissector for Tls {
 
     fn dissect(&self, payload: &Payload<'_>, found: &mut Observations) -> Progress {
         match payload.bytes {
-            [HANDSHAKE, _, _, _, _, SERVER_HELLO, ..] | [APPLICATION_DATA, ..] => {
+            [HANDSHAKE, _, _, _, _, SERVER_HELLO, ..]
+            | [CHANGE_CIPHER_SPEC | ALERT | APPLICATION_DATA, 3, ..] => {
                 return Progress::Consumed(REST_OF_DIRECTION);
             }
             _ => {}

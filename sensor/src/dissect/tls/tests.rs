@@ -98,5 +98,6 @@ fn limits_hold() {
 
 #[test]
 fn hostile_bytes_do_no_harm() {
-    torture(&Tls, &records(&hello(), 50), NEED_BYTES_MAX);
+    let held = HELLO_BYTES_MAX + RECORD_BYTES_MAX + HELLO_RECORDS_MAX * RECORD_HEADER_BYTES;
+    torture(&Tls, &records(&hello(), 50), held);
 }
