@@ -39,7 +39,7 @@ impl Dissector for Hl7 {
         if payload.carrier != Carrier::Tcp {
             return Probe::No;
         }
-        probe_header(payload.bytes.trim_ascii_start())
+        probe_header(trim(payload.bytes))
     }
 
     fn dissect(&self, payload: &Payload<'_>, found: &mut Observations) -> Progress {

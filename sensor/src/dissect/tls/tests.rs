@@ -83,6 +83,17 @@ fn a_servers_direction_is_dropped_unread() {
 }
 
 #[test]
+fn a_second_hello_after_a_retry_request_is_another_observation() {
+    let spec = [20, 3, 3, 0, 1, 1];
+    let end = [23, 3, 3, 0, 6, 1];
+    let bytes =
+        [&records(&hello(), 100)[..], &spec, &records(&hello(), 4096), &spec, &end].concat();
+    for segment in [1, 50, 4096] {
+        assert_eq!(stream(&Tls, &bytes, segment).len(), 2, "{segment}");
+    }
+}
+
+#[test]
 fn limits_hold() {
     let long = [22, 3, 1, 0, 4, 1, 0xff, 0xff, 0xff];
     let mut found = Observations::default();
