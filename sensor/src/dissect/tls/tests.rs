@@ -1,3 +1,5 @@
+//! Tables and hostile bytes: hellos over records and segments, and that no canary leaves.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
