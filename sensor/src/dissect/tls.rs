@@ -1,7 +1,8 @@
 //! TLS over TCP (RFC 8446, RFC 5246): what a ClientHello says of the client.
 //!
-//! Only the first ClientHello of a direction is read; what follows it, and all that a server sends,
-//! is dropped unread. It must not keep session ids, randoms, tickets or key shares.
+//! A direction's ClientHellos are read: one, or two after a HelloRetryRequest. What follows them, and
+//! all that a server sends, is dropped unread. It must not keep session ids, randoms, tickets or key
+//! shares.
 
 use super::reader::{Reader, text};
 use super::{Carrier, Dissector, Observation, Observations, Payload, Probe, Progress};
@@ -20,10 +21,6 @@ pub(super) const HELLO_BYTES_MAX: usize = 64 * 1024;
 /// only make small records costly to join.
 pub(super) const HELLO_RECORDS_MAX: usize = 64;
 
-/// Bytes that a stream may have to hold for one ClientHello, its last record whole.
-pub(super) const NEED_BYTES_MAX: usize =
-    HELLO_BYTES_MAX + RECORD_BYTES_MAX + HELLO_RECORDS_MAX * RECORD_HEADER_BYTES;
-
 /// A skip that no stream outlives: the direction has nothing more to say.
 const REST_OF_DIRECTION: usize = usize::MAX;
 
@@ -38,6 +35,12 @@ const HANDSHAKE_HEADER_BYTES: usize = 4;
 
 /// The content type `handshake`.
 const HANDSHAKE: u8 = 22;
+
+/// The content type `change_cipher_spec`.
+const CHANGE_CIPHER_SPEC: u8 = 20;
+
+/// The content type `alert`.
+const ALERT: u8 = 21;
 
 /// The content type `application_data`.
 const APPLICATION_DATA: u8 = 23;
@@ -79,20 +82,25 @@ impl Dissector for Tls {
 
     fn dissect(&self, payload: &Payload<'_>, found: &mut Observations) -> Progress {
         match payload.bytes {
-            [HANDSHAKE, _, _, _, _, SERVER_HELLO, ..] | [APPLICATION_DATA, ..] => {
+            // Sent for the sake of middleboxes between two hellos (RFC 8446 appendix D.4).
+            [CHANGE_CIPHER_SPEC, 3, _, 0, 1, ..] => {
+                return Progress::Consumed(RECORD_HEADER_BYTES + 1);
+            }
+            [ALERT | APPLICATION_DATA, 3, ..] => return Progress::Consumed(REST_OF_DIRECTION),
+            [HANDSHAKE, 3, _, _, _, kind, ..] if *kind != CLIENT_HELLO => {
                 return Progress::Consumed(REST_OF_DIRECTION);
             }
             _ => {}
         }
-        let message = match join(payload.bytes) {
-            Ok(message) => message,
+        let (message, length) = match join(payload.bytes) {
+            Ok(joined) => joined,
             Err(progress) => return progress,
         };
         let Some(hello) = message.get(HANDSHAKE_HEADER_BYTES..).and_then(ClientHello::read) else {
             return malformed(0, "client_hello_cut_short");
         };
         found.0.push(describe(&hello));
-        Progress::Consumed(REST_OF_DIRECTION)
+        Progress::Consumed(length)
     }
 }
 
@@ -101,8 +109,9 @@ fn is_length(high: u8, low: u8) -> bool {
     (1..=RECORD_BYTES_MAX).contains(&usize::from(u16::from_be_bytes([high, low])))
 }
 
-/// The first handshake message, its header included, out of as many records as it takes.
-fn join(bytes: &[u8]) -> Result<Vec<u8>, Progress> {
+/// The first handshake message, its header included, out of as many records as it takes, and their
+/// length.
+fn join(bytes: &[u8]) -> Result<(Vec<u8>, usize), Progress> {
     let mut reader = Reader::new(bytes);
     let mut message = Vec::new();
     for _ in 0..HELLO_RECORDS_MAX {
@@ -122,7 +131,7 @@ fn join(bytes: &[u8]) -> Result<Vec<u8>, Progress> {
             && message.len() >= length
         {
             message.truncate(length);
-            return Ok(message);
+            return Ok((message, reader.at()));
         }
     }
     Err(malformed(reader.at(), "records_beyond_limit"))

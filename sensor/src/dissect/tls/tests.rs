@@ -1,3 +1,5 @@
+//! Tables and hostile bytes: hellos over records and segments, and that no canary leaves.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
@@ -83,6 +85,17 @@ fn a_servers_direction_is_dropped_unread() {
 }
 
 #[test]
+fn a_second_hello_after_a_retry_request_is_another_observation() {
+    let spec = [20, 3, 3, 0, 1, 1];
+    let end = [23, 3, 3, 0, 6, 1];
+    let bytes =
+        [&records(&hello(), 100)[..], &spec, &records(&hello(), 4096), &spec, &end].concat();
+    for segment in [1, 50, 4096] {
+        assert_eq!(stream(&Tls, &bytes, segment).len(), 2, "{segment}");
+    }
+}
+
+#[test]
 fn limits_hold() {
     let long = [22, 3, 1, 0, 4, 1, 0xff, 0xff, 0xff];
     let mut found = Observations::default();
@@ -98,5 +111,6 @@ fn limits_hold() {
 
 #[test]
 fn hostile_bytes_do_no_harm() {
-    torture(&Tls, &records(&hello(), 50), NEED_BYTES_MAX);
+    let held = HELLO_BYTES_MAX + RECORD_BYTES_MAX + HELLO_RECORDS_MAX * RECORD_HEADER_BYTES;
+    torture(&Tls, &records(&hello(), 50), held);
 }
