@@ -1,0 +1,3 @@
+//! Sensors in.
+
+pub mod admission;
