@@ -4,4 +4,6 @@ pub mod codec;
 pub mod log_store;
 pub mod snapshot;
 pub mod state_machine;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod types;
