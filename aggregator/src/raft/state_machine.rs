@@ -16,6 +16,9 @@ use super::types::{Applied, LogId, Snapshot, SnapshotMeta, StoredMembership, Typ
 use crate::state::command::Command;
 use crate::state::receipt::Receipt;
 
+#[cfg(test)]
+mod tests;
+
 /// The state and its store, as consensus drives them. Called from one task.
 pub trait Machine: Send + Sync + 'static {
     /// Applies one committed entry (`None`: blank or a membership). It cannot fail; what cannot be

@@ -210,8 +210,10 @@ impl raft_log::Callback for Flushed {
         match self.whom {
             Whom::Raft(callback) => callback.io_completed(result),
             // A waiter that is gone has nothing to learn.
-            Whom::Task(sender) => drop(sender.send(result)),
-            Whom::Thread(sender) => drop(sender.send(result)),
+            Whom::Task(sender) => {
+                sender.send(result).ok();
+            }
+            Whom::Thread(sender) => raft_log::Callback::send(sender, result),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use raft_log::chunked_wal::ChunkedWal;
 use raft_log::codeq::Decode;
-use raft_log::{Config, RaftLogAction, RaftLogRecord, RaftWalTypes, WALRecord};
+use raft_log::{ChunkId, Config, RaftLogAction, RaftLogRecord, RaftWalTypes, WALRecord};
 
 use super::record::{Id, Types};
 
@@ -33,13 +33,26 @@ struct Intact {
 pub(super) fn mend(config: &Config) -> io::Result<()> {
     let lock = ChunkedWal::<RaftWalTypes<Types>>::acquire_lock(&config.wal)?;
     let chunks = ChunkedWal::<RaftWalTypes<Types>>::load_chunk_ids(&config.wal, &lock)?;
-    for chunk in chunks.into_iter().rev() {
-        let path = PathBuf::from(config.wal.chunk_path(chunk));
+    for (position, chunk) in chunks.iter().enumerate().rev() {
+        let path = PathBuf::from(config.wal.chunk_path(*chunk));
         if mend_chunk(&path)? {
-            return Ok(());
+            return check_lengths(config, chunks.get(..=position).unwrap_or_default());
         }
         // Not even its first record: raft-log removes it, and the one before it is the last.
         tracing::warn!(file = %path.display(), "a crash cut short the beginning of a log file");
+    }
+    Ok(())
+}
+
+/// Each chunk must end where the next begins. raft-log looks too, but panics on an empty file.
+fn check_lengths(config: &Config, chunks: &[ChunkId]) -> io::Result<()> {
+    for (chunk, next) in chunks.iter().zip(chunks.iter().skip(1)) {
+        let path = PathBuf::from(config.wal.chunk_path(*chunk));
+        let length = std::fs::metadata(&path)?.len();
+        if chunk.0.checked_add(length) != Some(next.0) {
+            let error = io::Error::other("it does not end where the next file begins");
+            return Err(damaged(&path, length, &error));
+        }
     }
     Ok(())
 }
@@ -51,7 +64,7 @@ fn mend_chunk(path: &Path) -> io::Result<bool> {
     let Some(error) = error else {
         return Ok(intact.records > 0);
     };
-    let offset = intact.length;
+    let offset = intact.length as u64;
     if error.kind() != io::ErrorKind::UnexpectedEof || intact.last < intact.committed {
         return Err(damaged(path, offset, &error));
     }
@@ -59,12 +72,12 @@ fn mend_chunk(path: &Path) -> io::Result<bool> {
         return Ok(false);
     }
     let file = OpenOptions::new().write(true).open(path)?;
-    file.set_len(offset as u64)?;
+    file.set_len(offset)?;
     file.sync_all()?;
     tracing::warn!(
         file = %path.display(),
         offset,
-        bytes = bytes.len() - offset,
+        bytes = bytes.len() - intact.length,
         last = ?intact.last.map(|id| id.0.index),
         committed = ?intact.committed.map(|id| id.0.index),
         "took a record that a crash cut short off the log's end; nothing acknowledged was in it"
@@ -72,7 +85,7 @@ fn mend_chunk(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-fn damaged(path: &Path, offset: usize, error: &io::Error) -> io::Error {
+fn damaged(path: &Path, offset: u64, error: &io::Error) -> io::Error {
     let path = path.display();
     let message = format!(
         "the Raft log is damaged: {path} at byte {offset}: {error}; remove this node from the \

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use openraft::RaftLogReader;
@@ -43,10 +44,7 @@ fn open(folder: &TempDir) -> LogStore {
 
 fn membership(index: u64) -> Entry {
     let member = Member { name: "a".into(), raft_address: "a.b:4434".into(), ..Member::default() };
-    let membership = Membership::new(
-        vec![[1].into()],
-        [(1, member)].into_iter().collect::<std::collections::BTreeMap<_, _>>(),
-    );
+    let membership = Membership::new(vec![[1].into()], BTreeMap::from([(1, member)]));
     Entry { log_id: log_id(1, index), payload: Payload::Membership(membership.unwrap()) }
 }
 
@@ -133,30 +131,134 @@ async fn a_purge_frees_chunks_and_old_entries_are_read_from_disk() {
 
 /// The chunk file of a log that has only one.
 fn chunk(folder: &TempDir) -> PathBuf {
-    let files = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path());
-    let mut chunks = files.filter(|path| path.extension().is_some_and(|e| e == "wal"));
-    let only = chunks.next().unwrap();
-    assert!(chunks.next().is_none());
-    only
+    let mut found = chunks(folder);
+    assert_eq!(found.len(), 1);
+    found.remove(0)
+}
+
+/// Flips each bit of the last chunk from a byte on: the log must not open and not change.
+fn refuses_each_flipped_bit(folder: &TempDir, from: usize, what: &str) {
+    let path = chunk(folder);
+    let whole = std::fs::read(&path).unwrap();
+    for bit in from * 8..whole.len() * 8 {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&path, &bytes).unwrap();
+        let opened = LogStore::open(folder.path(), never());
+        let error = opened.err().unwrap_or_else(|| panic!("{what}: bit {bit} went unnoticed"));
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{what}, bit {bit}: {error}");
+        assert!(error.to_string().contains("at byte"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "{what}: bit {bit} changed the file");
+    }
 }
 
 #[tokio::test]
 async fn every_flipped_bit_is_noticed_and_nothing_is_cut_off() {
     let folder = tempfile::tempdir().unwrap();
     fill(&mut open(&folder)).await;
-    let path = chunk(&folder);
-    let whole = std::fs::read(&path).unwrap();
-    for bit in 0..whole.len() * 8 {
-        let mut bytes = whole.clone();
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        std::fs::write(&path, &bytes).unwrap();
-        let config = settings(folder.path(), CHUNK_SIZE_MAX).unwrap();
-        let opened = LogStore::open_with(config, never());
-        let error = opened.err().unwrap_or_else(|| panic!("bit {bit} went unnoticed"));
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData, "bit {bit}: {error}");
-        assert!(error.to_string().contains("at byte"), "{error}");
-        assert_eq!(std::fs::read(&path).unwrap(), bytes, "bit {bit} changed the file");
+    refuses_each_flipped_bit(&folder, 0, "all kinds");
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_the_very_last_record_is_no_crash() {
+    for last in ["vote", "append", "commit", "truncate", "purge", "nothing"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = open(&folder);
+        if last != "nothing" {
+            fill(&mut store).await;
+        }
+        let from = std::fs::read(chunk(&folder)).unwrap().len();
+        match last {
+            "vote" => store.save_vote(&vote(2)).await.unwrap(),
+            "append" => store.blocking_append([blank(5)]).await.unwrap(),
+            "commit" => store.save_committed(Some(log_id(1, 4))).await.unwrap(),
+            "truncate" => store.truncate_after(Some(log_id(1, 3))).await.unwrap(),
+            "purge" => store.purge(log_id(1, 1)).await.unwrap(),
+            _ => {}
+        }
+        drop(store);
+        let from = if last == "nothing" { 0 } else { from };
+        refuses_each_flipped_bit(&folder, from, last);
     }
+}
+
+/// The chunk files, the oldest first.
+fn chunks(folder: &TempDir) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path());
+    let mut found: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|e| e == "wal")).collect();
+    found.sort();
+    found
+}
+
+/// A log of several small chunks with thirteen entries, the last of them with one.
+async fn fill_chunks(folder: &TempDir) {
+    let config = settings(folder.path(), 2 << 10).unwrap();
+    let mut store = LogStore::open_with(config, never()).unwrap();
+    for index in 0..13 {
+        store.blocking_append([ingest(1, index, 500)]).await.unwrap();
+    }
+    assert!(chunks(folder).len() > 3);
+}
+
+#[tokio::test]
+async fn damage_in_an_older_chunk_refuses_to_open() {
+    let folder = tempfile::tempdir().unwrap();
+    fill_chunks(&folder).await;
+    let path = &chunks(&folder)[1];
+    let whole = std::fs::read(path).unwrap();
+    for byte in (0..whole.len()).step_by(7) {
+        let mut bytes = whole.clone();
+        bytes[byte] ^= 0x10;
+        std::fs::write(path, &bytes).unwrap();
+        assert!(LogStore::open(folder.path(), never()).is_err(), "byte {byte}");
+        std::fs::write(path, &whole[..byte]).unwrap();
+        assert!(LogStore::open(folder.path(), never()).is_err(), "cut at {byte}");
+    }
+    std::fs::write(path, &whole).unwrap();
+    assert_eq!(open(&folder).kept(), 0..13);
+}
+
+#[tokio::test]
+async fn a_crash_while_a_chunk_is_begun_loses_nothing_but_the_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    fill_chunks(&folder).await;
+    let last = chunks(&folder).pop().unwrap();
+    let offset = std::fs::metadata(&last).unwrap().len();
+    let start: u64 =
+        last.file_stem().unwrap().to_str().unwrap()[2..].replace('_', "").parse().unwrap();
+    let next =
+        settings(folder.path(), 1).unwrap().wal.chunk_path(raft_log::ChunkId(start + offset));
+    for beginning in [&[][..], &[0, 0, 0, 5], &[0, 0, 0, 5, 1, 0]] {
+        std::fs::write(&next, beginning).unwrap();
+        assert_eq!(open(&folder).kept(), 0..13);
+        assert!(!std::path::Path::new(&next).exists());
+    }
+    // The same crash may have cut the chunk before.
+    std::fs::write(&next, []).unwrap();
+    let whole = std::fs::read(&last).unwrap();
+    std::fs::write(&last, &whole[..whole.len() - 1]).unwrap();
+    assert_eq!(open(&folder).kept(), 0..12);
+    // A file of zeros is no beginning.
+    let whole = std::fs::read(&last).unwrap().len() as u64;
+    let next = settings(folder.path(), 1).unwrap().wal.chunk_path(raft_log::ChunkId(start + whole));
+    std::fs::write(&next, [0; 64]).unwrap();
+    assert!(LogStore::open(folder.path(), never()).is_err());
+    assert!(std::path::Path::new(&next).exists());
+}
+
+#[tokio::test]
+async fn an_entry_of_a_newer_version_names_its_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(&folder);
+    let mut entry = ingest(1, 0, 10);
+    if let EntryPayload::Normal(command) = &mut entry.payload {
+        command.apply_version += 1;
+    }
+    store.blocking_append([entry]).await.unwrap();
+    let error = store.try_get_log_entries(0..1).await.unwrap_err().to_string();
+    assert!(error.starts_with("log entry 0 cannot be followed"), "{error}");
+    assert!(error.contains("update this node"), "{error}");
 }
 
 #[tokio::test]

@@ -126,3 +126,28 @@ fn damage_is_located_to_its_block() {
     let offset: usize = offset.parse().unwrap();
     assert!(offset <= at && at < offset + format::BLOCK_LENGTH + 8, "{error}");
 }
+
+#[test]
+fn a_snapshot_of_a_newer_version_is_refused_but_not_called_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = open(&folder).write(&meta(9), &Written(vec![])).unwrap().snapshot.path;
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[12] += 1;
+    let header = 20 + u32::from_le_bytes(bytes[16..20].try_into().unwrap()) as usize;
+    let sum = crc32c::crc32c(&bytes[..header]);
+    bytes[header..header + 4].copy_from_slice(&sum.to_le_bytes());
+    fs::write(&path, &bytes).unwrap();
+    let error = Snapshots::open(folder.path()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+    assert!(error.to_string().contains("update this node"), "{error}");
+}
+
+#[test]
+fn an_older_snapshot_that_is_ready_late_is_not_the_current_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let snapshots = open(&folder);
+    snapshots.write(&meta(11), &Written(vec![])).unwrap();
+    snapshots.write(&meta(9), &Written(vec![])).unwrap();
+    assert_eq!(snapshots.current().unwrap().meta, meta(11));
+    assert_eq!(open(&folder).current().unwrap().meta, meta(11));
+}
