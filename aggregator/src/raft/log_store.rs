@@ -40,7 +40,10 @@ const FLUSH_QUEUE_MAX: usize = 32 << 20;
 /// 1.40 ms with the default of 1 ms), pipelined 0.05 ms each (0.21 ms with zero).
 const FLUSH_BATCH_WAIT: Duration = Duration::from_micros(100);
 
-/// Called once when the disk fails, with the reason; in production it does not return.
+/// What the process ends with when its disk fails: `EX_IOERR` of sysexits.h.
+const EXIT_IO: i32 = 74;
+
+/// Called when the disk fails, with the reason; in production it does not return.
 pub type Fatal = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Logs the reason and ends the process: after a failed fsync it is unknown what the disk holds, and
@@ -49,7 +52,7 @@ pub type Fatal = Arc<dyn Fn(&str) + Send + Sync>;
 pub fn end_process() -> Fatal {
     Arc::new(|reason| {
         tracing::error!(reason, "the node cannot go on and ends");
-        std::process::exit(74)
+        std::process::exit(EXIT_IO)
     })
 }
 

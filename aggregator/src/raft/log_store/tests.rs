@@ -305,6 +305,26 @@ async fn a_second_process_cannot_open_it() {
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
 }
 
+#[tokio::test]
+async fn a_log_that_a_snapshot_overtook_goes_on_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(&folder);
+    fill(&mut store).await;
+    store.purge(log_id(2, 20)).await.unwrap();
+    store.save_committed(Some(log_id(2, 30))).await.unwrap();
+    assert_eq!(store.read_committed().await.unwrap(), Some(log_id(1, 3)));
+    store.save_committed(Some(log_id(2, 20))).await.unwrap();
+    assert_eq!(store.kept(), 21..21);
+    assert!(store.limited_get_log_entries(3, 9).await.unwrap().is_empty());
+    store.blocking_append([ingest(2, 21, 10)]).await.unwrap();
+    drop(store);
+    let mut store = open(&folder);
+    assert_eq!(store.kept(), 21..22);
+    assert_eq!(store.read_committed().await.unwrap(), Some(log_id(2, 20)));
+    assert!(store.limited_get_log_entries(20, 22).await.unwrap().is_empty());
+    assert_eq!(store.read_range(0..100, usize::MAX).unwrap().len(), 1);
+}
+
 /// A `Fatal` that goes on, and what it was told.
 fn noted() -> (Fatal, Arc<Mutex<Vec<String>>>) {
     let reasons = Arc::new(Mutex::new(Vec::new()));
