@@ -1,4 +1,5 @@
 //! The aggregator: batches in, one agreed state out.
 
 pub mod ingest;
+pub mod raft;
 pub mod state;
