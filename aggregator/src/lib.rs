@@ -1,3 +1,4 @@
 //! The aggregator: batches in, one agreed state out.
 
+pub mod raft;
 pub mod state;

@@ -1,0 +1,7 @@
+//! What makes the replicas agree: the only folder that names openraft and raft-log.
+
+pub mod codec;
+pub mod log_store;
+pub mod snapshot;
+pub mod state_machine;
+pub mod types;
