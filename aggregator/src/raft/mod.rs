@@ -1,7 +1,9 @@
 //! What makes the replicas agree: the only folder that names openraft and raft-log.
 
+pub mod clock;
 pub mod codec;
 pub mod log_store;
+pub mod rpc;
 pub mod snapshot;
 pub mod state_machine;
 pub mod types;
