@@ -6,4 +6,6 @@ pub mod log_store;
 pub mod rpc;
 pub mod snapshot;
 pub mod state_machine;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod types;
