@@ -2,8 +2,12 @@
 
 pub mod clock;
 pub mod codec;
+pub mod consensus;
 pub mod log_store;
+pub mod network;
+pub mod proposer;
 pub mod rpc;
+pub mod server;
 pub mod snapshot;
 pub mod state_machine;
 #[cfg(test)]
