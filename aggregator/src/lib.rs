@@ -1,5 +1,8 @@
 //! The aggregator: batches in, one agreed state out.
 
+pub mod config;
 pub mod ingest;
+pub mod listener;
+pub mod metrics;
 pub mod raft;
 pub mod state;
