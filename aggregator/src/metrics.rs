@@ -90,7 +90,11 @@ impl Metrics {
         };
         registry.register("sensor_sessions", "Connected sensors", this.sessions.clone());
         registry.register("ingest_events", "Events admitted on this node", this.events.clone());
-        registry.register("ingest_bytes", "Bytes of frames admitted on this node", this.bytes.clone());
+        registry.register(
+            "ingest_bytes",
+            "Bytes of frames admitted on this node",
+            this.bytes.clone(),
+        );
         let help = "Receipts that this node sent, by what became of the batch";
         registry.register("ingest_batches", help, this.answered.clone());
         let help = "Batches and sessions that were not taken, by reason";
@@ -101,10 +105,18 @@ impl Metrics {
         registry.register("raft_term", "Raft term", raft.term.clone());
         let help = "Last committed log index";
         registry.register("raft_commit_index", help, raft.commit_index.clone());
-        registry.register("raft_applied_index", "Last applied log index", raft.applied_index.clone());
+        registry.register(
+            "raft_applied_index",
+            "Last applied log index",
+            raft.applied_index.clone(),
+        );
         let help = "Bytes of batches that wait or are on their way";
         registry.register("proposer_queued_bytes", help, raft.queued_bytes.clone());
-        registry.register("store_size_bytes", "Bytes of archive and index", raft.store_bytes.clone());
+        registry.register(
+            "store_size_bytes",
+            "Bytes of archive and index",
+            raft.store_bytes.clone(),
+        );
         registry.register("devices", "Devices known", raft.devices.clone());
         registry.register("findings_open", "Findings that are open", raft.findings_open.clone());
         Self { registry, ..this }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use wardmesh_common::id::SensorId;
+use wardmesh_common::id::{ClusterId, SensorId, TenantId};
 
 use crate::metrics::Metrics;
 use crate::raft::consensus::Consensus;
@@ -32,7 +32,10 @@ pub struct Ingest {
 /// What a session asks of the replicated registry on this node.
 pub trait Registry: Send + Sync + 'static {
     /// The cluster's id; `None` before it was founded.
-    fn cluster(&self) -> Option<wardmesh_common::id::ClusterId>;
+    fn cluster(&self) -> Option<ClusterId>;
+
+    /// The tenant that enrolled the sensor, as far as this node knows.
+    fn tenant(&self, sensor: SensorId) -> Option<TenantId>;
 
     /// Whether the sensor has been revoked.
     fn is_revoked(&self, sensor: SensorId) -> bool;

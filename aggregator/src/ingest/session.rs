@@ -202,11 +202,7 @@ impl<'a> Session<'a> {
     }
 
     /// Passes over a batch that can never be applied, where its header can be believed.
-    async fn reject(
-        &mut self,
-        send: &mut SendStream,
-        rejection: Rejection,
-    ) -> Result<(), Refusal> {
+    async fn reject(&mut self, send: &mut SendStream, rejection: Rejection) -> Result<(), Refusal> {
         let Rejection { reason, header, detail } = rejection;
         let sensor = self.holder.sensor;
         self.offences += 1;

@@ -26,8 +26,8 @@ mod dial;
 mod peers;
 pub(super) mod transfer;
 
-pub use peers::{CallError, Peer, Peers};
 pub(super) use peers::{CALLS_MAX, transport};
+pub use peers::{CallError, Peer, Peers};
 
 /// How long an append that carries entries may take, its fsync on the follower included. Openraft's
 /// own limit is one heartbeat, which a slow disk under load exceeds without being broken.

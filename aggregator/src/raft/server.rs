@@ -108,12 +108,7 @@ fn refuse(connection: &Connection, why: &str) {
     connection.close(1_u32.into(), b"not a node of this cluster");
 }
 
-async fn call<S: Serve>(
-    from: NodeId,
-    mut send: SendStream,
-    mut receive: RecvStream,
-    service: &S,
-) {
+async fn call<S: Serve>(from: NodeId, mut send: SendStream, mut receive: RecvStream, service: &S) {
     let reply = match request(from, &mut receive).await {
         Ok(request) => service.serve(from, request, &mut receive).await,
         Err(failure) => {

@@ -35,11 +35,7 @@ fn membership() -> Membership {
 }
 
 fn submission(frame: &'static [u8]) -> Submission {
-    Submission {
-        sensor: SensorId([4; 16]),
-        clock_offset: -9,
-        frame: Bytes::from_static(frame),
-    }
+    Submission { sensor: SensorId([4; 16]), clock_offset: -9, frame: Bytes::from_static(frame) }
 }
 
 fn requests() -> Vec<Request> {
@@ -124,7 +120,12 @@ fn replies() -> Vec<Reply> {
             Submitted::Unavailable(250),
         ]),
         Reply::ReadIndex(12),
-        Reply::Status(NodeStatus { node_id: 1, leader: Some(2), applied: 3, ..NodeStatus::default() }),
+        Reply::Status(NodeStatus {
+            node_id: 1,
+            leader: Some(2),
+            applied: 3,
+            ..NodeStatus::default()
+        }),
         Reply::Probe(Probed { node_id: 1, member: member(), empty: true }),
     ];
     replies.extend(receipts.map(|receipt| Reply::Proposed { receipt, index: 6 }));
