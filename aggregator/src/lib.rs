@@ -1,6 +1,7 @@
 //! The aggregator: batches in, one agreed state out.
 
 pub mod config;
+pub mod correlate;
 pub mod ingest;
 pub mod listener;
 pub mod metrics;
