@@ -135,6 +135,14 @@ impl State {
         };
         let routed = device.router;
         run.tally.arrivals += u64::from(device.see(&sight));
+        if device.router != routed {
+            let known = Known { device: id, router: true };
+            self.identities.insert(device.identity.clone(), known);
+        }
+        if device.router && sight.ip.is_some_and(|ip| !device.has_ip(ip)) {
+            // The sight that showed it to be a router: what is said is its guest's.
+            return;
+        }
         if kind == EventKind::Flow && !merged {
             let count = |word| run.words.count(event, word);
             device.count_flow(count(Word::Packets), count(Word::Bytes));
@@ -145,10 +153,6 @@ impl State {
         }
         let origin = Origin { site: place.site, sensor: place.sensor, at, counts: !merged };
         listen(device, &run.words, event, &served, origin);
-        if device.router != routed {
-            let known = Known { device: id, router: true };
-            self.identities.insert(device.identity.clone(), known);
-        }
     }
 
     fn count_health(&mut self, place: &Place<'_>, run: &Run<'_>, event: &ArchivedEvent) {

@@ -88,7 +88,7 @@ pub(crate) fn to(event: Event, station: &str) -> Event {
 pub(crate) struct Feed {
     pub(crate) sensor: SensorId,
     pub(crate) epoch: u64,
-    marks: [Mark; 2],
+    pub(crate) marks: [Mark; 2],
 }
 
 impl Feed {

@@ -36,14 +36,12 @@ fn addresses_without_a_station_hold_on_their_segment_only() {
         device: Party { mac, ip: Some([10, 0, 0, 1].into()), vlan },
         ..sighting(PUMP, 1)
     };
-    for number in [1, 2] {
-        let mut feed = fleet.feed(number);
+    let mut feeds = [fleet.feed(1), fleet.feed(2)];
+    for feed in &mut feeds {
         let events = [party(None, None), party(None, Some(7)), party(None, None)];
-        fleet.hear(&mut feed, &events);
+        fleet.hear(feed, &events);
     }
     assert_eq!(fleet.devices().len(), 4);
-    let mut feed = fleet.feed(1);
-    feed.batch(&[]);
     let nobody = [
         Event { device: Party::default(), ..sighting(PUMP, 1) },
         Event {
@@ -55,7 +53,7 @@ fn addresses_without_a_station_hold_on_their_segment_only() {
             ..sighting(PUMP, 1)
         },
     ];
-    fleet.hear(&mut feed, &nobody);
+    fleet.hear(&mut feeds[0], &nobody);
     assert_eq!(fleet.devices().len(), 4);
     assert_eq!(fleet.state.sensor(sensor(1)).unwrap().unattributed, 3);
 }

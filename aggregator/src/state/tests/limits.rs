@@ -14,6 +14,7 @@ const PUMP: &str = "00:03:b1:00:00:01";
 fn a_device_that_says_everything_stays_small() {
     let mut fleet = Fleet::at(&["east"]);
     let mut feed = fleet.feed(1);
+    fleet.now = at(1_000_000);
     let sources = super::super::source::READINGS;
     for n in 0..200_u64 {
         let said: Vec<String> =
