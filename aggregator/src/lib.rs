@@ -7,3 +7,4 @@ pub mod listener;
 pub mod metrics;
 pub mod raft;
 pub mod state;
+pub mod store;
