@@ -26,8 +26,8 @@ mod dial;
 mod peers;
 pub(super) mod transfer;
 
-pub use peers::{CallError, Peer, Peers};
 pub(super) use peers::{CALLS_MAX, transport};
+pub use peers::{CallError, Peer, Peers};
 
 /// How long an append that carries entries may take, its fsync on the follower included. Openraft's
 /// own limit is one heartbeat, which a slow disk under load exceeds without being broken.
@@ -205,5 +205,24 @@ pub(super) fn frame_bytes(entry: &Entry) -> usize {
     match &entry.payload {
         Payload::Normal(command) => command.frame_bytes(),
         Payload::Blank | Payload::Membership(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::testing::ingest;
+
+    #[test]
+    fn an_append_is_cut_by_bytes_but_never_empty() {
+        let mib = 1024 * 1024;
+        let fit = |sizes: &[usize]| {
+            let entries: Vec<_> = sizes.iter().map(|size| ingest(1, 1, *size)).collect();
+            fitting(&entries)
+        };
+        assert_eq!(fit(&[]), 0);
+        assert_eq!(fit(&[1, 2, 3]), 3);
+        assert_eq!(fit(&[9 * mib, 1]), 1);
+        assert_eq!(fit(&[3 * mib, 3 * mib, 3 * mib]), 2);
     }
 }

@@ -35,11 +35,7 @@ fn membership() -> Membership {
 }
 
 fn submission(frame: &'static [u8]) -> Submission {
-    Submission {
-        sensor: SensorId([4; 16]),
-        clock_offset: -9,
-        frame: Bytes::from_static(frame),
-    }
+    Submission { sensor: SensorId([4; 16]), clock_offset: -9, frame: Bytes::from_static(frame) }
 }
 
 fn requests() -> Vec<Request> {
@@ -124,7 +120,12 @@ fn replies() -> Vec<Reply> {
             Submitted::Unavailable(250),
         ]),
         Reply::ReadIndex(12),
-        Reply::Status(NodeStatus { node_id: 1, leader: Some(2), applied: 3, ..NodeStatus::default() }),
+        Reply::Status(NodeStatus {
+            node_id: 1,
+            leader: Some(2),
+            applied: 3,
+            ..NodeStatus::default()
+        }),
         Reply::Probe(Probed { node_id: 1, member: member(), empty: true }),
     ];
     replies.extend(receipts.map(|receipt| Reply::Proposed { receipt, index: 6 }));
@@ -176,7 +177,22 @@ fn another_version_is_named() {
     let mut bytes = Request::Status.encode(1).unwrap().to_vec().split_off(4);
     *bytes.first_mut().unwrap() = 2;
     let refused = Request::decode(bytes.into()).map(|(from, _)| from);
-    assert_eq!(refused, Err(Malformed::Unknown("version", 2)));
+    assert_eq!(refused, Err(Malformed::Unknown("version", 2).into()));
+}
+
+#[test]
+fn an_entry_of_a_newer_build_is_named() {
+    let command = Command { apply_version: 99, at: Timestamp::EPOCH, action: Action::Tick };
+    let newer = Entry { log_id: log_id(41), payload: Payload::Normal(command) };
+    let request = Request::Append(AppendEntriesRequest {
+        vote: vote(),
+        prev_log_id: None,
+        entries: vec![newer],
+        leader_commit: None,
+    });
+    let bytes = request.encode(2).unwrap().slice(4..);
+    let refused = Request::decode(bytes).map(|(from, _)| from);
+    assert!(matches!(refused, Err(Unreadable::Entry { index: 41, .. })), "{refused:?}");
 }
 
 #[test]
