@@ -13,6 +13,9 @@ use super::types::{
     Entry, LeaderId, LogId, Member, Membership, Payload, SnapshotMeta, StoredMembership, Vote,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// The kind byte of an entry that holds nothing: the first of a leader's term.
 const BLANK: u8 = 0;
 /// The kind byte of a command.

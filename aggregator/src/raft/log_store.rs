@@ -14,6 +14,7 @@ use parking_lot::RwLock;
 use raft_log::RaftLog;
 use raft_log::api::raft_log_writer::RaftLogWriter;
 
+use super::folder;
 use super::types::{Entry, LogId, TypeConfig, Vote};
 
 mod reader;
@@ -34,11 +35,15 @@ const READ_BUFFER_SIZE: usize = 1 << 20;
 const CACHE_CAPACITY: usize = 64 << 20;
 /// Payloads waiting for the disk, bytes: an append beyond that waits.
 const FLUSH_QUEUE_MAX: usize = 32 << 20;
-/// How long a flush waits for company. It must not be zero, for then raft-log syncs even what is
-/// queued already one by one; it is well below an fsync (0.3-10 ms), so that it is not felt.
+/// How long a flush waits for company. Not zero, for then raft-log syncs even what is queued already
+/// one by one. Measured with entries of 64 KiB: one after the other 0.42 ms each (0.30 ms with zero,
+/// 1.40 ms with the default of 1 ms), pipelined 0.05 ms each (0.21 ms with zero).
 const FLUSH_BATCH_WAIT: Duration = Duration::from_micros(100);
 
-/// Called once when the disk fails, with the reason; in production it does not return.
+/// What the process ends with when its disk fails: `EX_IOERR` of sysexits.h.
+const EXIT_IO: i32 = 74;
+
+/// Called when the disk fails, with the reason; in production it does not return.
 pub type Fatal = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Logs the reason and ends the process: after a failed fsync it is unknown what the disk holds, and
@@ -47,8 +52,21 @@ pub type Fatal = Arc<dyn Fn(&str) + Send + Sync>;
 pub fn end_process() -> Fatal {
     Arc::new(|reason| {
         tracing::error!(reason, "the node cannot go on and ends");
-        std::process::exit(74)
+        std::process::exit(EXIT_IO)
     })
+}
+
+/// What the log's writer has done since the log was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flushes {
+    /// Syncs; one serves all appends that wait for it.
+    pub syncs: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// The time that 99 of 100 syncs stay below.
+    pub sync_p99: Duration,
+    /// The longest sync.
+    pub sync_max: Duration,
 }
 
 /// The log; clones are the same log.
@@ -66,7 +84,7 @@ impl LogStore {
     /// The disk's; `WouldBlock` if another process has it open; `InvalidData` with file and offset if
     /// it is damaged.
     pub fn open(folder: &Path, fatal: Fatal) -> io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
+        folder::make(folder)?;
         let config = settings(folder, CHUNK_SIZE_MAX)?;
         Self::open_with(config, fatal)
     }
@@ -94,6 +112,18 @@ impl LogStore {
         self.log.read().on_disk_size()
     }
 
+    /// How the disk has fared since the log was opened.
+    #[must_use]
+    pub fn flushes(&self) -> Flushes {
+        let metrics = self.log.read().stat().flush_metrics;
+        Flushes {
+            syncs: metrics.sync_batch_count,
+            bytes: metrics.write_bytes,
+            sync_p99: Duration::from_micros(metrics.sync_percentiles.p99_us),
+            sync_max: Duration::from_micros(metrics.sync_max_us),
+        }
+    }
+
     /// Waits until all that was written is on disk. Blocking.
     ///
     /// # Errors
@@ -104,20 +134,23 @@ impl LogStore {
         receiver.recv().map_err(io::Error::other)?
     }
 
+    /// Writes to the log; what it cannot do ends the process, for openraft could not go on either.
+    fn write<T>(&self, write: impl FnOnce(&mut RaftLog<Types>) -> io::Result<T>) -> io::Result<T> {
+        let result = write(&mut self.log.write());
+        result.inspect_err(|error| {
+            (self.fatal)(&format!("the Raft log cannot be written: {error}"));
+        })
+    }
+
     fn flush(&self, whom: Whom) -> io::Result<()> {
         let callback = Flushed { whom, fatal: Arc::clone(&self.fatal) };
-        let result = self.log.write().flush(true, Some(callback));
-        result.inspect_err(|error| self.fail(error))
+        self.write(|log| log.flush(true, Some(callback)))
     }
 
     async fn durable(&self) -> io::Result<()> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         self.flush(Whom::Task(sender))?;
         receiver.await.map_err(io::Error::other)?
-    }
-
-    fn fail(&self, error: &io::Error) {
-        (self.fatal)(&format!("the Raft log's writer has stopped: {error}"));
     }
 }
 
@@ -153,22 +186,23 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
-        self.log.write().save_vote(Ballot(*vote))?;
+        self.write(|log| log.save_vote(Ballot(*vote)))?;
         self.durable().await
     }
 
     /// Written, not synced: the next append's sync carries it, and an older one only means that a
     /// start learns of the last commits from its peers.
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
-        let mut log = self.log.write();
-        let state = log.log_state();
         let Some(id) = committed.map(Id) else { return Ok(()) };
-        // A snapshot may have brought what the log never had: then the snapshot says it.
-        if Some(&id) <= state.committed() || Some(&id) > state.last() {
-            return Ok(());
-        }
-        log.commit(id)?;
-        log.flush(false, None).inspect_err(|error| self.fail(error))
+        self.write(|log| {
+            let state = log.log_state();
+            // A snapshot may have brought what the log never had: then the snapshot says it.
+            if Some(&id) <= state.committed() || Some(&id) > state.last() {
+                return Ok(());
+            }
+            log.commit(id)?;
+            log.flush(false, None)
+        })
     }
 
     async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
@@ -182,7 +216,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     {
         let records = entries.into_iter().map(|e| Ok((Id(e.log_id), Record::of(&e.payload)?)));
         let records = records.collect::<io::Result<Vec<_>>>()?;
-        self.log.write().append(records)?;
+        self.write(|log| log.append(records))?;
         self.flush(Whom::Raft(callback))
     }
 
@@ -191,12 +225,12 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         if next >= self.kept().end {
             return Ok(());
         }
-        self.log.write().truncate(next)?;
+        self.write(|log| log.truncate(next))?;
         self.durable().await
     }
 
     async fn purge(&mut self, upto: LogId) -> io::Result<()> {
-        self.log.write().purge(Id(upto))?;
+        self.write(|log| log.purge(Id(upto)))?;
         self.durable().await
     }
 }

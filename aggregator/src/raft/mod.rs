@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod codec;
 pub mod consensus;
+mod folder;
 pub mod log_store;
 pub mod network;
 pub mod proposer;

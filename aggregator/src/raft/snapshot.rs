@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::folder;
 use super::state_machine::Frozen;
 use super::types::{LeaderId, LogId, Snapshot, SnapshotMeta};
 
@@ -145,7 +146,7 @@ impl Snapshots {
     /// The disk's; `InvalidData` with file and offset if the newest is damaged; `Unsupported` if a
     /// newer version wrote it.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+        folder::make(folder)?;
         for path in files(folder, PARTIAL)? {
             tracing::info!(file = %path.display(), "removing a snapshot that was never finished");
             fs::remove_file(path)?;

@@ -264,23 +264,24 @@ async fn an_entry_of_a_newer_version_names_its_index() {
 #[tokio::test]
 async fn a_record_cut_short_is_taken_off_and_no_more() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = open(&folder);
-    fill(&mut store).await;
-    drop(store);
+    fill(&mut open(&folder)).await;
     let path = chunk(&folder);
-    let before = std::fs::read(&path).unwrap().len();
-    let mut store = open(&folder);
-    store.blocking_append([ingest(1, 5, 40)]).await.unwrap();
-    drop(store);
+    let mut ends = vec![std::fs::read(&path).unwrap().len()];
+    for index in 5..8 {
+        open(&folder).blocking_append([ingest(1, index, 40)]).await.unwrap();
+        ends.push(std::fs::read(&path).unwrap().len());
+    }
     let whole = std::fs::read(&path).unwrap();
-    for length in before..whole.len() {
+    for length in ends[0]..whole.len() {
         std::fs::write(&path, &whole[..length]).unwrap();
+        let last = 4 + ends[1..].iter().filter(|end| **end <= length).count() as u64;
         let mut store = open(&folder);
-        assert_eq!(store.kept(), 0..5, "cut at {length}");
+        assert_eq!(store.kept(), 0..last + 1, "cut at {length}");
         assert_eq!(store.read_committed().await.unwrap(), Some(log_id(1, 3)));
-        store.blocking_append([ingest(1, 5, 50)]).await.unwrap();
+        let entry = ingest(2, last + 1, 50);
+        store.blocking_append([entry.clone()]).await.unwrap();
         drop(store);
-        assert_eq!(open(&folder).read(5).unwrap().unwrap().into_entry().unwrap(), ingest(1, 5, 50));
+        assert_eq!(open(&folder).read(last + 1).unwrap().unwrap().into_entry().unwrap(), entry);
     }
 }
 
@@ -304,11 +305,49 @@ async fn a_second_process_cannot_open_it() {
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
 }
 
-#[test]
-fn a_failed_flush_ends_the_process_before_anyone_is_told() {
+#[tokio::test]
+async fn a_log_that_a_snapshot_overtook_goes_on_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(&folder);
+    fill(&mut store).await;
+    store.purge(log_id(2, 20)).await.unwrap();
+    store.save_committed(Some(log_id(2, 30))).await.unwrap();
+    assert_eq!(store.read_committed().await.unwrap(), Some(log_id(1, 3)));
+    store.save_committed(Some(log_id(2, 20))).await.unwrap();
+    assert_eq!(store.kept(), 21..21);
+    assert!(store.limited_get_log_entries(3, 9).await.unwrap().is_empty());
+    store.blocking_append([ingest(2, 21, 10)]).await.unwrap();
+    drop(store);
+    let mut store = open(&folder);
+    assert_eq!(store.kept(), 21..22);
+    assert_eq!(store.read_committed().await.unwrap(), Some(log_id(2, 20)));
+    assert!(store.limited_get_log_entries(20, 22).await.unwrap().is_empty());
+    assert_eq!(store.read_range(0..100, usize::MAX).unwrap().len(), 1);
+}
+
+/// A `Fatal` that goes on, and what it was told.
+fn noted() -> (Fatal, Arc<Mutex<Vec<String>>>) {
     let reasons = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&reasons);
-    let fatal: Fatal = Arc::new(move |reason| seen.lock().push(reason.to_owned()));
+    (Arc::new(move |reason| seen.lock().push(reason.to_owned())), reasons)
+}
+
+#[tokio::test]
+async fn a_chunk_that_cannot_be_begun_ends_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let (fatal, reasons) = noted();
+    let config = settings(folder.path(), 2 << 10).unwrap();
+    let mut store = LogStore::open_with(config, fatal).unwrap();
+    store.blocking_append([ingest(1, 0, 500)]).await.unwrap();
+    std::fs::remove_dir_all(folder.path()).unwrap();
+    assert!(reasons.lock().is_empty());
+    store.append((1..9).map(|index| ingest(1, index, 500)), IOFlushed::noop()).await.unwrap_err();
+    assert!(reasons.lock()[0].starts_with("the Raft log cannot be written: "), "{reasons:?}");
+}
+
+#[test]
+fn a_failed_flush_ends_the_process_before_anyone_is_told() {
+    let (fatal, reasons) = noted();
     let (sender, mut receiver) = tokio::sync::oneshot::channel();
     let callback = Flushed { whom: Whom::Task(sender), fatal };
     callback.send(Err(io::Error::other("no space")));
