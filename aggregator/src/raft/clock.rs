@@ -36,17 +36,12 @@ impl CommandClock {
         at
     }
 
-    /// Another leader stamped a command with `at`: ours will not go behind it.
+    /// Another leader stamped a command with `at`: ours will not go behind it. Also the way to accept
+    /// a step of the wall clock that a majority of the members' clocks agrees with.
     pub fn observe(&mut self, at: Timestamp, monotonic: Duration) {
         if self.last.is_none_or(|(last, _)| last < at) {
             self.last = Some((at, monotonic));
         }
-    }
-
-    /// Accepts a step of the wall clock that a majority of the members' clocks agrees with, such as
-    /// after an outage of the whole cluster.
-    pub fn accept(&mut self, wall: Timestamp, monotonic: Duration) {
-        self.observe(wall, monotonic);
     }
 
     /// The last stamp that was made or heard of.
@@ -104,7 +99,7 @@ mod tests {
         clock.observe(at(400), Duration::from_secs(2));
         assert_eq!(clock.last(), Some(at(500)));
         assert_eq!(clock.stamp(at(450), Duration::from_secs(3)), at(500));
-        clock.accept(at(9000), Duration::from_secs(4));
+        clock.observe(at(9000), Duration::from_secs(4));
         assert_eq!(clock.stamp(at(9001), Duration::from_secs(5)), at(9001));
     }
 }

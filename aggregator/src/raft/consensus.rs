@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
@@ -86,6 +87,12 @@ pub struct MemberStatus {
 pub struct Counts {
     /// Bytes of batches that wait or are on their way.
     pub queued_bytes: usize,
+    /// Batches that found no room in the queue.
+    pub overloads: u64,
+    /// Connections to the Raft endpoint that were turned away.
+    pub refused_connections: u64,
+    /// Calls to it that were unreadable, or in another's name.
+    pub refused_calls: u64,
     /// Stamps that were held back because the wall clock had stepped ahead.
     pub clock_steps_ahead: u64,
     /// Stamps that repeat the last because the wall clock had stepped back.
@@ -101,15 +108,22 @@ pub struct Consensus {
 }
 
 impl Consensus {
-    /// Takes in one batch, on any node, and waits until it has been applied by the leader. Calls of
-    /// one caller are taken in the order in which their futures are first polled.
+    /// Takes in one batch, on any node, and waits until it has been applied by the leader.
     ///
     /// # Errors
     /// [`Unavailable`].
     pub async fn submit(&self, submission: Submission) -> Answer {
-        let receiver = self.node.queue.put(submission)?;
-        let stopped = |_| Err(Unavailable::Stopped("consensus is shutting down".to_owned()));
-        receiver.await.unwrap_or_else(stopped)
+        self.enqueue(submission).await
+    }
+
+    /// Puts one batch at the queue's end now; its receipt comes with the future. For a session that
+    /// has several batches under way: their order is that of the calls.
+    pub fn enqueue(&self, submission: Submission) -> impl Future<Output = Answer> + use<> {
+        let queued = self.node.queue.put(submission);
+        async move {
+            let stopped = Unavailable::Stopped("consensus is shutting down".to_owned());
+            queued?.await.unwrap_or(Err(stopped))
+        }
     }
 
     /// Proposes any other command, on any node, and waits until the leader has applied it.
@@ -193,19 +207,31 @@ impl Consensus {
         let clock = self.node.clock.read();
         Counts {
             queued_bytes: self.node.queue.filled(),
+            overloads: self.node.queue.refused(),
+            refused_connections: self.node.refused_connections.load(Ordering::Relaxed),
+            refused_calls: self.node.refused_calls.load(Ordering::Relaxed),
             clock_steps_ahead: clock.bounded(),
             clock_steps_back: clock.held(),
         }
     }
 
-    /// Resolves when consensus has stopped by itself, such as on a storage error, with the reason.
+    /// Resolves when consensus has stopped by itself, with the reason: a storage error, or an entry
+    /// of the log that this build cannot decode. The process has to end then.
     pub async fn stopped(&self) -> String {
         let mut metrics = self.node.raft.metrics();
+        let mut stop = self.node.stop.subscribe();
         loop {
+            if let Some(why) = stop.borrow_and_update().clone() {
+                return why;
+            }
             if let Err(fatal) = &metrics.borrow_watched().running_state {
                 return fatal.to_string();
             }
-            if metrics.changed().await.is_err() {
+            let ended = tokio::select! {
+                changed = metrics.changed() => changed.is_err(),
+                _ = stop.changed() => false,
+            };
+            if ended {
                 return "consensus has ended".to_owned();
             }
         }

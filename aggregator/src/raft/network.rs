@@ -207,3 +207,22 @@ pub(super) fn frame_bytes(entry: &Entry) -> usize {
         Payload::Blank | Payload::Membership(_) => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::testing::ingest;
+
+    #[test]
+    fn an_append_is_cut_by_bytes_but_never_empty() {
+        let mib = 1024 * 1024;
+        let fit = |sizes: &[usize]| {
+            let entries: Vec<_> = sizes.iter().map(|size| ingest(1, 1, *size)).collect();
+            fitting(&entries)
+        };
+        assert_eq!(fit(&[]), 0);
+        assert_eq!(fit(&[1, 2, 3]), 3);
+        assert_eq!(fit(&[9 * mib, 1]), 1);
+        assert_eq!(fit(&[3 * mib, 3 * mib, 3 * mib]), 2);
+    }
+}

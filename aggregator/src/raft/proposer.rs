@@ -6,6 +6,7 @@
 //! later ones may answer `Gap`, and the session above sends again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -16,6 +17,8 @@ use crate::state::receipt::BatchReceipt;
 pub(super) mod forward;
 pub(super) mod gate;
 mod join;
+#[cfg(test)]
+mod tests;
 
 pub(super) use join::run;
 
@@ -110,13 +113,15 @@ impl Waiting {
 pub(super) struct Queue {
     sender: mpsc::UnboundedSender<Waiting>,
     room: Arc<Semaphore>,
+    refused: AtomicU64,
 }
 
 impl Queue {
     /// A queue and its far end. The channel itself needs no bound: the room does.
     pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Waiting>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { sender, room: Arc::new(Semaphore::new(QUEUE_LENGTH_MAX)) }, receiver)
+        let room = Arc::new(Semaphore::new(QUEUE_LENGTH_MAX));
+        (Self { sender, room, refused: AtomicU64::new(0) }, receiver)
     }
 
     /// Puts a batch at the end; returns at once, so that the caller's order is the queue's.
@@ -127,8 +132,10 @@ impl Queue {
         let length = submission.frame.len().saturating_add(SUBMISSION_OVERHEAD);
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(length);
-        let overloaded = Unavailable::Overloaded { retry_after: RETRY_AFTER_OVERLOAD };
-        let room = room.map_err(|_| overloaded)?;
+        let room = room.map_err(|_| {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            Unavailable::Overloaded { retry_after: RETRY_AFTER_OVERLOAD }
+        })?;
         let (answer, receiver) = oneshot::channel();
         let waiting = Waiting { submission, answer, _room: room };
         self.sender
@@ -140,5 +147,10 @@ impl Queue {
     /// Bytes that wait or are on their way.
     pub(super) fn filled(&self) -> usize {
         QUEUE_LENGTH_MAX.saturating_sub(self.room.available_permits())
+    }
+
+    /// Batches that found no room.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 }

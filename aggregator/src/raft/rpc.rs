@@ -179,6 +179,22 @@ impl fmt::Debug for Request {
     }
 }
 
+/// Why a request cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Its bytes break the encoding, or are of another version.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// It holds a log entry that this build cannot decode: the node cannot follow its leader.
+    #[error("log entry {index}: {cause}")]
+    Entry {
+        /// The entry's place in the log.
+        index: u64,
+        /// What is wrong with it.
+        cause: Malformed,
+    },
+}
+
 impl Request {
     /// The call's name, for logs and metrics.
     #[must_use]
@@ -222,8 +238,8 @@ impl Request {
     /// and the request. Frames stay slices of `bytes`.
     ///
     /// # Errors
-    /// [`Malformed`], also where bytes are left over.
-    pub fn decode(bytes: Bytes) -> Result<(NodeId, Self), Malformed> {
+    /// [`Unreadable`], also where bytes are left over.
+    pub fn decode(bytes: Bytes) -> Result<(NodeId, Self), Unreadable> {
         let mut reader = Reader::new(bytes);
         let kind = version_and_kind(&mut reader)?;
         let from = reader.u64("sender")?;

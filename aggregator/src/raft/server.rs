@@ -17,7 +17,7 @@ use wardmesh_common::id::NodeId;
 use wardmesh_common::tls::{self, Identity, Principal, RAFT_ALPN, TlsError};
 
 use super::network::{CALLS_MAX, transport};
-use super::rpc::{Failure, REQUEST_LENGTH_MAX, Reply, Request};
+use super::rpc::{Failure, REQUEST_LENGTH_MAX, Reply, Request, Unreadable};
 
 /// How long a request may take to arrive once its stream is open.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
@@ -26,8 +26,22 @@ const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
 /// operator's tool may add a few.
 const CONNECTIONS_MAX: usize = 64;
 
+/// What the endpoint turned away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A connection: not a node of this cluster, or one too many.
+    Connection,
+    /// A call: unreadable, or in another's name.
+    Call,
+    /// An append with an entry that this build cannot decode: the node cannot follow its cluster.
+    Entry(String),
+}
+
 /// What answers the calls.
 pub trait Serve: Send + Sync + 'static {
+    /// Takes note of what was turned away.
+    fn refused(&self, refused: Refused);
+
     /// Answers one call of node `from`; a snapshot's file is still on `stream`.
     fn serve(
         &self,
@@ -71,6 +85,7 @@ pub async fn run<S: Serve>(endpoint: Endpoint, cluster: String, service: Arc<S>)
         let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
             tracing::warn!(from = %incoming.remote_address(), "too many Raft connections: refused");
             incoming.refuse();
+            service.refused(Refused::Connection);
             continue;
         };
         let (cluster, service) = (Arc::clone(&cluster), Arc::clone(&service));
@@ -87,10 +102,13 @@ async fn session<S: Serve>(incoming: Incoming, cluster: &str, service: Arc<S>) {
         Ok(connection) => connection,
         Err(cause) => return tracing::warn!(%remote, %cause, "a Raft handshake failed"),
     };
-    let from = match tls::peer(&connection) {
-        Ok(Principal::Node { cluster: theirs, node }) if theirs == cluster => node,
-        Ok(other) => return refuse(&connection, &format!("{other} is no node of {cluster}")),
-        Err(cause) => return refuse(&connection, &cause.to_string()),
+    let from = match node(&connection, cluster) {
+        Ok(node) => node,
+        Err(why) => {
+            tracing::warn!(%remote, why, "a Raft connection is refused");
+            service.refused(Refused::Connection);
+            return connection.close(1_u32.into(), b"not a node of this cluster");
+        }
     };
     let calls = Arc::new(Semaphore::new(CALLS_MAX as usize));
     while let Ok((send, receive)) = connection.accept_bi().await {
@@ -103,16 +121,20 @@ async fn session<S: Serve>(incoming: Incoming, cluster: &str, service: Arc<S>) {
     }
 }
 
-fn refuse(connection: &Connection, why: &str) {
-    tracing::warn!(remote = %connection.remote_address(), why, "a Raft connection is refused");
-    connection.close(1_u32.into(), b"not a node of this cluster");
+/// The node at the other end.
+fn node(connection: &Connection, cluster: &str) -> Result<NodeId, String> {
+    match tls::peer(connection).map_err(|cause| cause.to_string())? {
+        Principal::Node { cluster: theirs, node } if theirs == cluster => Ok(node),
+        other => Err(format!("{other} is no node of {cluster}")),
+    }
 }
 
 async fn call<S: Serve>(from: NodeId, mut send: SendStream, mut receive: RecvStream, service: &S) {
     let reply = match request(from, &mut receive).await {
         Ok(request) => service.serve(from, request, &mut receive).await,
-        Err(failure) => {
+        Err((refused, failure)) => {
             tracing::warn!(from, %failure, "a call is refused");
+            service.refused(refused);
             Reply::Failed(failure)
         }
     };
@@ -123,18 +145,24 @@ async fn call<S: Serve>(from: NodeId, mut send: SendStream, mut receive: RecvStr
     }
 }
 
-async fn request(from: NodeId, stream: &mut RecvStream) -> Result<Request, Failure> {
+async fn request(from: NodeId, stream: &mut RecvStream) -> Result<Request, (Refused, Failure)> {
     let reading = tokio::time::timeout(REQUEST_PATIENCE, framed(stream));
     let late = || Err(format!("it did not arrive within {REQUEST_PATIENCE:?}"));
-    let bytes = reading.await.unwrap_or_else(|_| late()).map_err(Failure::Unreadable)?;
-    let read = Request::decode(bytes);
-    let (claimed, request) = read.map_err(|cause| Failure::Unreadable(cause.to_string()))?;
+    let bytes = reading.await.unwrap_or_else(|_| late());
+    let bytes = bytes.map_err(|why| (Refused::Call, Failure::Unreadable(why)))?;
+    let (claimed, request) = Request::decode(bytes).map_err(|cause| {
+        let refused = match &cause {
+            Unreadable::Entry { .. } => Refused::Entry(cause.to_string()),
+            Unreadable::Malformed(_) => Refused::Call,
+        };
+        (refused, Failure::Unreadable(cause.to_string()))
+    })?;
     match [Some(claimed), request.claims()].into_iter().flatten().find(|&node| node != from) {
         None => Ok(request),
         Some(other) => {
             let call = request.name();
             let why = format!("node {from} sent a {call} that claims to be node {other}'s");
-            Err(Failure::Refused(why))
+            Err((Refused::Call, Failure::Refused(why)))
         }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use openraft::Instant as _;
 use openraft::async_runtime::watch::WatchReceiver;
+use openraft::{Instant as _, RaftMetrics};
 use wardmesh_common::clock;
 use wardmesh_common::id::NodeId;
 
@@ -16,7 +16,10 @@ use crate::raft::proposer::Queue;
 use crate::raft::proposer::gate::{Gate, StampClock};
 use crate::raft::rpc::NodeStatus;
 use crate::raft::snapshot::Snapshots;
-use crate::raft::types::{LogId, Member, Raft, StoredMembership};
+use crate::raft::types::{LogId, Member, Raft, StoredMembership, TypeConfig};
+
+/// Leases without an answer after which a leader is taken for cut off.
+const LEASES_UNTIL_ALONE: u32 = 2;
 
 /// What a node's tasks share.
 pub(in crate::raft) struct Node {
@@ -30,6 +33,11 @@ pub(in crate::raft) struct Node {
     pub(in crate::raft) settings: Settings,
     /// One snapshot is taken in at a time.
     pub(in crate::raft) receiving: tokio::sync::Mutex<()>,
+    /// Connections and calls that the endpoint turned away.
+    pub(super) refused_connections: AtomicU64,
+    pub(super) refused_calls: AtomicU64,
+    /// Why this node has to stop, once it has to.
+    pub(super) stop: tokio::sync::watch::Sender<Option<String>>,
     started: Instant,
     /// Milliseconds from the start to the last append of a leader, plus one; 0 before the first.
     heard: AtomicU64,
@@ -75,6 +83,9 @@ impl Node {
             snapshots,
             settings,
             receiving: tokio::sync::Mutex::default(),
+            refused_connections: AtomicU64::new(0),
+            refused_calls: AtomicU64::new(0),
+            stop: tokio::sync::watch::Sender::new(None),
             started: Instant::now(),
             heard: AtomicU64::new(0),
         }
@@ -85,12 +96,22 @@ impl Node {
         let metrics = metrics.borrow_watched();
         match metrics.current_leader {
             None => Route::Nobody,
+            Some(leader) if leader == self.id && self.is_alone(&metrics) => Route::Nobody,
             Some(leader) if leader == self.id => Route::Own,
             Some(leader) => metrics
                 .membership_config
                 .get_node(&leader)
                 .map_or(Route::Nobody, |member| Route::Other(peer(leader, member))),
         }
+    }
+
+    /// Whether it still calls itself leader although no quorum has answered for several leases: what
+    /// is proposed to it would wait in vain.
+    fn is_alone(&self, metrics: &RaftMetrics<TypeConfig>) -> bool {
+        let lease = self.settings.timing.election_max;
+        let acked = metrics.last_quorum_acked.map(|at| at.into_inner().elapsed());
+        metrics.membership_config.voter_ids().count() > 1
+            && acked.is_some_and(|ago| ago > lease * LEASES_UNTIL_ALONE)
     }
 
     pub(super) fn leads(&self) -> bool {

@@ -11,7 +11,7 @@ use crate::raft::network::frame_bytes;
 use crate::raft::network::transfer::receive_file;
 use crate::raft::proposer::{RETRY_AFTER_OVERLOAD, Unavailable};
 use crate::raft::rpc::{Failure, Probed, Reply, Request, SnapshotOffer, Submitted};
-use crate::raft::server::Serve;
+use crate::raft::server::{Refused, Serve};
 use crate::raft::snapshot::Incoming;
 use crate::raft::types::{Payload, Snapshot, TypeConfig};
 use crate::state::command::{Action, Submission};
@@ -20,6 +20,18 @@ use crate::state::command::{Action, Submission};
 const SNAPSHOT_LENGTH_MAX: u64 = 64 * 1024 * 1024 * 1024;
 
 impl Serve for Node {
+    fn refused(&self, refused: Refused) {
+        match refused {
+            Refused::Connection => self.refused_connections.fetch_add(1, Ordering::Relaxed),
+            Refused::Call => self.refused_calls.fetch_add(1, Ordering::Relaxed),
+            Refused::Entry(why) => {
+                tracing::error!(why, "this node cannot follow its cluster and stops");
+                self.stop.send_replace(Some(why));
+                self.refused_calls.fetch_add(1, Ordering::Relaxed)
+            }
+        };
+    }
+
     async fn serve(&self, from: NodeId, request: Request, stream: &mut RecvStream) -> Reply {
         let answer = match request {
             Request::Append(append) => self.append(append).await,

@@ -174,3 +174,79 @@ async fn a_cluster_is_made_once_and_of_empty_nodes() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_cluster_comes_back_from_its_disks() {
+    bounded(async {
+        let mut trio = Trio::start().await;
+        trio.initialise(1).await;
+        let leader = trio.leader().await;
+        trio.submit_all(leader, 1, 0..30).await;
+        trio.agree(30).await;
+        trio.node(leader).snapshot_and_purge().await;
+        trio.submit_all(leader, 1, 30..60).await;
+        trio.agree(60).await;
+        for node in [1, 2, 3] {
+            trio.halt(node).await;
+        }
+        for node in [1, 2, 3] {
+            trio.restart(node).await;
+        }
+        let leader = trio.leader().await;
+        trio.submit_all(trio.other_than(leader), 1, 60..70).await;
+        trio.agree(70).await;
+        assert_eq!(trio.machine(leader).of(1), (0..70).collect::<Vec<_>>());
+        trio.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_leaves_in_order_is_succeeded_at_once() {
+    bounded(async {
+        let mut trio = Trio::start().await;
+        trio.initialise(1).await;
+        let leader = trio.leader().await;
+        trio.submit_all(leader, 1, 0..5).await;
+        trio.agree(5).await;
+        let left = std::time::Instant::now();
+        trio.leave(leader).await;
+        let next = trio.leader().await;
+        assert!(left.elapsed() < Duration::from_secs(3), "{:?}", left.elapsed());
+        trio.submit_all(next, 1, 5..10).await;
+        trio.agree(10).await;
+        trio.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_of_one_serves() {
+    bounded(async {
+        let trio = Trio::start().await;
+        let node = trio.node(1);
+        node.initialise(1, &trio.seeds()[..1], found()).await.unwrap();
+        for number in 0..5 {
+            let (receipt, _) = node.submit(submission(1, number)).await.unwrap();
+            assert_eq!(receipt, BatchReceipt::Applied);
+        }
+        tokio::time::sleep(Timing::default().election_max * 3).await;
+        let (_, written) = node.propose(site()).await.unwrap();
+        assert!(node.read_index(Consistency::Linearizable).await.unwrap() >= written);
+        trio.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_that_cannot_be_decoded_stops_the_node() {
+    bounded(async {
+        let trio = Trio::start().await;
+        strangers::append_from_the_future(&trio).await;
+        let why = trio.node(1).stopped().await;
+        assert!(why.contains("entry 5") && why.contains("version 99"), "{why}");
+        assert_eq!(trio.node(1).counts().refused_calls, 1);
+        trio.shutdown().await;
+    })
+    .await;
+}

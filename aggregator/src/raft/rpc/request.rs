@@ -5,9 +5,9 @@ use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use wardmesh_common::id::SensorId;
 use wardmesh_common::time::Timestamp;
 
-use super::{Request, SnapshotOffer};
+use super::{Request, SnapshotOffer, Unreadable};
 use crate::raft::codec::{self, Malformed, Reader};
-use crate::raft::types::TypeConfig;
+use crate::raft::types::{Entry, TypeConfig};
 use crate::state::command::{Action, Command, Submission};
 
 const APPEND: u8 = 1;
@@ -66,7 +66,7 @@ pub(super) fn put(out: &mut Vec<u8>, request: &Request) -> Result<u8, Malformed>
 }
 
 /// Reads the body of a kind.
-pub(super) fn read(kind: u8, reader: &mut Reader) -> Result<Request, Malformed> {
+pub(super) fn read(kind: u8, reader: &mut Reader) -> Result<Request, Unreadable> {
     Ok(match kind {
         APPEND => Request::Append(append(reader)?),
         VOTE => Request::Vote(vote(reader)?),
@@ -86,7 +86,7 @@ pub(super) fn read(kind: u8, reader: &mut Reader) -> Result<Request, Malformed> 
         READ_INDEX => Request::ReadIndex { linearizable: reader.bool("consistency")? },
         STATUS => Request::Status,
         PROBE => Request::Probe,
-        other => return Err(Malformed::Unknown("kind", other.into())),
+        other => return Err(Malformed::Unknown("kind", other.into()).into()),
     })
 }
 
@@ -101,13 +101,22 @@ fn put_append(
     append.entries.iter().try_for_each(|entry| codec::put_entry(out, entry))
 }
 
-fn append(reader: &mut Reader) -> Result<AppendEntriesRequest<TypeConfig>, Malformed> {
+fn append(reader: &mut Reader) -> Result<AppendEntriesRequest<TypeConfig>, Unreadable> {
     let vote = reader.vote()?;
     let prev_log_id = reader.log_id_option()?;
     let leader_commit = reader.log_id_option()?;
     let count = reader.u32("entries")?;
-    let entries = (0..count).map(|_| reader.entry()).collect::<Result<_, _>>()?;
+    let entries = (0..count).map(|_| entry(reader)).collect::<Result<_, _>>()?;
     Ok(AppendEntriesRequest { vote, prev_log_id, entries, leader_commit })
+}
+
+/// What [`codec::put_entry`] wrote; a payload that cannot be decoded is told with its index.
+fn entry(reader: &mut Reader) -> Result<Entry, Unreadable> {
+    let log_id = reader.log_id()?;
+    let kind = reader.u8("kind")?;
+    let payload = codec::payload(kind, reader.bytes("payload")?);
+    let payload = payload.map_err(|cause| Unreadable::Entry { index: log_id.index, cause })?;
+    Ok(Entry { log_id, payload })
 }
 
 fn put_vote(out: &mut Vec<u8>, vote: &VoteRequest<TypeConfig>) {

@@ -177,7 +177,22 @@ fn another_version_is_named() {
     let mut bytes = Request::Status.encode(1).unwrap().to_vec().split_off(4);
     *bytes.first_mut().unwrap() = 2;
     let refused = Request::decode(bytes.into()).map(|(from, _)| from);
-    assert_eq!(refused, Err(Malformed::Unknown("version", 2)));
+    assert_eq!(refused, Err(Malformed::Unknown("version", 2).into()));
+}
+
+#[test]
+fn an_entry_of_a_newer_build_is_named() {
+    let command = Command { apply_version: 99, at: Timestamp::EPOCH, action: Action::Tick };
+    let newer = Entry { log_id: log_id(41), payload: Payload::Normal(command) };
+    let request = Request::Append(AppendEntriesRequest {
+        vote: vote(),
+        prev_log_id: None,
+        entries: vec![newer],
+        leader_commit: None,
+    });
+    let bytes = request.encode(2).unwrap().slice(4..);
+    let refused = Request::decode(bytes).map(|(from, _)| from);
+    assert!(matches!(refused, Err(Unreadable::Entry { index: 41, .. })), "{refused:?}");
 }
 
 #[test]

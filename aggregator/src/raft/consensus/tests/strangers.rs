@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use openraft::raft::VoteRequest;
+use openraft::raft::{AppendEntriesRequest, VoteRequest};
 use wardmesh_common::id::{SensorId, TenantId};
+use wardmesh_common::time::Timestamp;
 use wardmesh_common::tls::{Identity, Principal, authority::Authority};
 
 use super::bounded;
 use super::trio::{Trio, identity};
 use crate::raft::network::{CallError, Peer, Peers};
 use crate::raft::rpc::{Failure, Reply, Request};
-use crate::raft::types::{LeaderId, Vote};
+use crate::raft::types::{Entry, LeaderId, LogId, Payload, Vote};
+use crate::state::command::{Action, Command};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -78,4 +80,20 @@ async fn an_address_that_leads_to_another_node_is_not_used() {
         trio.shutdown().await;
     })
     .await;
+}
+
+/// Node 2, updated before node 1, sends it a command that needs a newer `apply`.
+pub(super) async fn append_from_the_future(trio: &Trio) {
+    let leader_id = LeaderId { term: 1, node_id: 2 };
+    let command = Command { apply_version: 99, at: Timestamp::EPOCH, action: Action::Tick };
+    let log_id = LogId::new(leader_id, 5);
+    let request = Request::Append(AppendEntriesRequest {
+        vote: Vote { leader_id, committed: true },
+        prev_log_id: None,
+        entries: vec![Entry { log_id, payload: Payload::Normal(command) }],
+        leader_commit: None,
+    });
+    let identity = identity(&trio.authority, 2);
+    let reply = peers(2, &identity).call(&node_one(trio), &request, PATIENCE).await;
+    assert!(matches!(reply, Ok(Reply::Failed(Failure::Unreadable(_)))), "{reply:?}");
 }

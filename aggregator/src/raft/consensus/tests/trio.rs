@@ -195,6 +195,11 @@ impl Trio {
         consensus.halt().await;
     }
 
+    pub(super) async fn leave(&mut self, node_id: NodeId) {
+        let (consensus, _) = self.nodes.get_mut(&node_id).unwrap().running.take().unwrap();
+        consensus.shutdown().await;
+    }
+
     pub(super) async fn shutdown(mut self) {
         for node in self.nodes.values_mut() {
             if let Some((consensus, _)) = node.running.take() {
