@@ -20,10 +20,6 @@ pub(super) const HELLO_BYTES_MAX: usize = 64 * 1024;
 /// only make small records costly to join.
 pub(super) const HELLO_RECORDS_MAX: usize = 64;
 
-/// Bytes that a stream may have to hold for one ClientHello, its last record whole.
-pub(super) const NEED_BYTES_MAX: usize =
-    HELLO_BYTES_MAX + RECORD_BYTES_MAX + HELLO_RECORDS_MAX * RECORD_HEADER_BYTES;
-
 /// A skip that no stream outlives: the direction has nothing more to say.
 const REST_OF_DIRECTION: usize = usize::MAX;
 
@@ -35,6 +31,13 @@ const RECORD_HEADER_BYTES: usize = 5;
 
 /// Message type and 24-bit length (RFC 8446 section 4).
 const HANDSHAKE_HEADER_BYTES: usize = 4;
+
+/// The content type `alert`: all that is left of some connections that are seen from their end.
+const ALERT: u8 = 21;
+
+/// Bytes of one alert record: level and description, encrypted with the longest padding, tag and
+/// initialisation vector of TLS 1.2 at most.
+const ALERT_BYTES_MAX: u8 = 64;
 
 /// The content type `handshake`.
 const HANDSHAKE: u8 = 22;
@@ -62,13 +65,15 @@ impl Dissector for Tls {
         }
         match payload.bytes {
             [APPLICATION_DATA, 3, 1..=3, high, low, ..] if is_length(*high, *low) => Probe::Yes,
+            [ALERT, 3, 1..=3, 0, 2..=ALERT_BYTES_MAX, _, ..] => Probe::Yes,
             [HANDSHAKE, 3, 0..=4, high, low, CLIENT_HELLO | SERVER_HELLO, ..]
                 if is_length(*high, *low) =>
             {
                 Probe::Yes
             }
             [HANDSHAKE, 3, 0..=4, high, low] if is_length(*high, *low) => Probe::Unsure,
-            [HANDSHAKE | APPLICATION_DATA, rest @ ..] if rest.len() < 4 => match rest {
+            [ALERT, 3, 1..=3, 0, 2..=ALERT_BYTES_MAX] => Probe::Unsure,
+            [ALERT | HANDSHAKE | APPLICATION_DATA, rest @ ..] if rest.len() < 4 => match rest {
                 [] | [3] | [3, 0..=4] | [3, 0..=4, 0..=0x48] => Probe::Unsure,
                 _ => Probe::No,
             },
@@ -79,7 +84,7 @@ impl Dissector for Tls {
 
     fn dissect(&self, payload: &Payload<'_>, found: &mut Observations) -> Progress {
         match payload.bytes {
-            [HANDSHAKE, _, _, _, _, SERVER_HELLO, ..] | [APPLICATION_DATA, ..] => {
+            [HANDSHAKE, _, _, _, _, SERVER_HELLO, ..] | [ALERT | APPLICATION_DATA, ..] => {
                 return Progress::Consumed(REST_OF_DIRECTION);
             }
             _ => {}
