@@ -48,15 +48,15 @@ pub(super) struct Claims {
     /// How often each value was said.
     pub(super) said: BTreeMap<Said, usize>,
     /// The keys of which the peer lists each value: none of ours may be beyond them.
-    pub(super) all_of: &'static [&'static str],
+    pub(super) all_of: Vec<&'static str>,
     /// The peer does not tell who said it: all its claims are of [`Said::ANYONE`].
     pub(super) is_anonymous: bool,
 }
 
 impl Claims {
     /// No claim yet.
-    pub(super) fn of(file: &str, all_of: &'static [&'static str]) -> Self {
-        Self { file: file.to_owned(), all_of, ..Self::default() }
+    pub(super) fn of(file: &str, all_of: &[&'static str]) -> Self {
+        Self { file: file.to_owned(), all_of: all_of.to_vec(), ..Self::default() }
     }
 
     /// Whether a value of ours that the peer does not have contradicts it.

@@ -1,5 +1,5 @@
-//! What tapirx's tests say of its five captures, stated here as facts: which identifiers of which
-//! device a passive listener finds in them. Its files are under the GPL and none is read.
+//! The five captures of tapirx: the identifiers of devices that stand in their messages, stated
+//! here as facts. tapirx's own tests, which look for them, are under the GPL and are not read.
 
 use std::path::Path;
 
