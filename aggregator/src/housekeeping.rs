@@ -16,7 +16,7 @@ use crate::replica::Replica;
 use crate::state::command::{Action, Command};
 use crate::state::effects::AppliedBatch;
 use crate::store::archive::Retention;
-use crate::store::{CommandLog, StoreError};
+use crate::store::StoreError;
 
 /// How often there is something to do.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -42,7 +42,8 @@ fn once(replica: &Replica, log: &LogStore, archive_bytes: u64) -> Result<(), Sto
     let store = replica.store();
     let applied = replica.state().applied();
     let unarchived = applied.saturating_sub(store.archived_through().unwrap_or(0));
-    if unarchived > UNARCHIVED_ENTRIES_MAX || (unarchived > 0 && log.size_on_disk() > LOG_BYTES_MAX) {
+    if unarchived > UNARCHIVED_ENTRIES_MAX || (unarchived > 0 && log.size_on_disk() > LOG_BYTES_MAX)
+    {
         let through = store.archive_up_to(applied, log)?;
         tracing::info!(?through, "archived");
         store.retain(&Retention { bytes_max: archive_bytes, since: Timestamp::EPOCH })?;

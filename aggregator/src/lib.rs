@@ -2,9 +2,11 @@
 
 pub mod config;
 pub mod correlate;
+pub mod housekeeping;
 pub mod ingest;
 pub mod listener;
 pub mod metrics;
 pub mod raft;
+pub mod replica;
 pub mod state;
 pub mod store;

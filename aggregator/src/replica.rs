@@ -97,7 +97,7 @@ impl Registry for Replica {
     }
 
     fn is_revoked(&self, sensor: SensorId) -> bool {
-        self.state().sensor(sensor).is_some_and(|sensor| sensor.revoked)
+        self.state().sensor(sensor).is_some_and(|sensor| sensor.revoked_at.is_some())
     }
 }
 

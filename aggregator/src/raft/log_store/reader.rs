@@ -14,6 +14,7 @@ use openraft::storage::RaftLogReader;
 
 use super::LogStore;
 use super::record::{Id, Record};
+use crate::raft::codec;
 use crate::raft::types::{Entry, LogId, TypeConfig, Vote};
 use crate::state::command::Command;
 
