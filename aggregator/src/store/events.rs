@@ -77,7 +77,13 @@ pub(super) fn page(sources: Sources<'_>, query: &EventQuery) -> Result<EventPage
     };
     let after = query.after.unwrap_or_default();
     let from = Place { index: after.index, ordinal: after.ordinal };
-    let from = from.max(Place { index: sources.history_from, ordinal: 0 });
+    let mut first = sources.history_from;
+    if let Some(since) = query.since {
+        // Nothing that was applied earlier can have been observed at `since` or later.
+        let applied_at = since.minus(progress.ahead);
+        first = first.max(sources.index.applied_from(&query.tenant, applied_at)?);
+    }
+    let from = from.max(Place { index: first, ordinal: 0 });
     let mut scan = Scan::new(sources, query, page);
     let index = sources.index;
     index.visit(&query.tenant, subject(query).as_ref(), from, |index, batch| {

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use sled::{Db, IVec};
 use wardmesh_common::id::{ClusterId, TenantId};
+use wardmesh_common::time::Timestamp;
 
+use self::meta::Meta;
 use self::writer::{Message, Writer};
 use super::key::{self, Place, Subject};
 use super::{StoreError, row};
@@ -74,8 +76,17 @@ pub struct Progress {
     pub next: u64,
     /// Entries below it whose rows are missing: answers are incomplete there.
     pub missing: Option<Missing>,
+    /// The most by which an event's time was ever ahead of the leader's when it was applied.
+    pub ahead: Duration,
     /// Why nothing more is written, if so.
     pub failed: Option<String>,
+}
+
+impl Progress {
+    fn follow(&mut self, meta: &Meta) {
+        (self.next, self.missing) = (meta.next, meta.missing);
+        self.ahead = Duration::from_nanos(meta.ahead);
+    }
 }
 
 /// What the writer and its readers share.
@@ -111,8 +122,7 @@ impl Index {
     pub fn open(folder: &Path, expected: &Expected) -> Result<(Self, Rebuild), StoreError> {
         let (opened, rebuild) = opening::open(folder, expected)?;
         let shared = Arc::new(Shared::default());
-        let (next, missing) = (opened.meta.next, opened.meta.missing);
-        shared.update(|progress| *progress = Progress { next, missing, failed: None });
+        shared.update(|progress| progress.follow(&opened.meta));
         let writer = Writer::new((*opened.db).clone(), opened.meta, Arc::clone(&shared));
         let (messages, queue) = sync_channel(QUEUE_ENTRIES_MAX);
         let writer = std::thread::Builder::new()
@@ -217,6 +227,26 @@ impl Index {
         self.db.size_on_disk().map_err(StoreError::index)
     }
 
+    /// The first log index from which on all of a tenant's batches were applied at `at` or later:
+    /// commands' times never go back, so that it is found by halving.
+    pub(super) fn applied_from(&self, tenant: &TenantId, at: Timestamp) -> Result<u64, StoreError> {
+        let end = key::batch(tenant, Place { index: u64::MAX, ordinal: u32::MAX });
+        let (mut low, mut high) = (0, self.progress().next);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let begin = key::batch(tenant, Place { index: middle, ordinal: 0 });
+            let entry = self.db.range(begin..=end.clone()).next();
+            match entry.transpose().map_err(StoreError::index)? {
+                None => high = middle,
+                Some((key, value)) => match read(&key, &value).ok_or_else(damaged)? {
+                    (_, batch) if batch.received_at >= at => high = middle,
+                    (place, _) => low = place.index.saturating_add(1),
+                },
+            }
+        }
+        Ok(low)
+    }
+
     /// Shows a tenant's batches from a place on, in log order; with a subject only blocks in which
     /// it occurs, of which the visitor still sees every batch.
     pub(super) fn visit(
@@ -256,14 +286,17 @@ impl Index {
     ) -> Result<ControlFlow<()>, StoreError> {
         for entry in self.db.range(key::batch(tenant, from)..=key::batch(tenant, through)) {
             let (key, value) = entry.map_err(StoreError::index)?;
-            let (place, batch) = read(&key, &value)
-                .ok_or_else(|| StoreError::Index("a row of it is damaged".to_owned()))?;
+            let (place, batch) = read(&key, &value).ok_or_else(damaged)?;
             if visitor(place.index, batch)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
         Ok(ControlFlow::Continue(()))
     }
+}
+
+fn damaged() -> StoreError {
+    StoreError::Index("a row of it is damaged".to_owned())
 }
 
 fn read(key: &IVec, value: &IVec) -> Option<(Place, AppliedBatch)> {

@@ -93,6 +93,8 @@ impl Store {
         let history_from = history_from(&archive, log_first);
         let expected = Expected { cluster, next, history_from };
         let (index, rebuild) = Index::open(&folder.join("index"), &expected)?;
+        // What retention removed before a crash.
+        index.forget(history_from);
         Ok((Self { archive, index }, rebuild))
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Meta {
     pub(super) next: u64,
     /// Entries below `next` whose rows it lacks.
     pub(super) missing: Option<Missing>,
+    /// The most by which a row's events were ahead of the leader's clock, nanoseconds.
+    pub(super) ahead: u64,
     /// Keys beside this one.
     pub(super) keys: u64,
     /// The wrapping sum of [`digest`] over all of them: what sled lost in silence shows here.
@@ -35,7 +37,7 @@ impl Meta {
         bytes.extend_from_slice(&self.cluster.unwrap_or_default().0);
         bytes.push(u8::from(self.missing.is_some()));
         let Missing { from, through } = self.missing.unwrap_or_default();
-        for field in [self.next, from, through, self.keys, self.digest] {
+        for field in [self.next, from, through, self.ahead, self.keys, self.digest] {
             bytes.extend_from_slice(&field.to_le_bytes());
         }
         seal(bytes)
@@ -55,6 +57,7 @@ impl Meta {
             cluster: founded.then_some(cluster),
             next,
             missing: lacks.then_some(missing),
+            ahead: fields.u64()?,
             keys: fields.u64()?,
             digest: fields.u64()?,
         })

@@ -61,7 +61,8 @@ fn a_replay_changes_nothing() {
     assert_eq!(rebuild, Rebuild::None);
     commit(&index, &fleet, 70..200);
     assert_eq!(rows(&index), expected(&fleet, 0..200));
-    assert_eq!(index.progress(), Progress { next: 200, missing: None, failed: None });
+    let progress = index.progress();
+    assert_eq!((progress.next, progress.missing, progress.failed), (200, None, None));
     drop(index);
     assert_eq!(open(folder.path(), 200).1, Rebuild::None, "count and sum hold");
 }
@@ -171,9 +172,9 @@ fn a_sample_notices_damaged_rows_and_rows_that_nothing_finds() {
 /// Flips single bits all over sled's file: an answer is whole, or the rows are asked for again.
 #[test]
 fn no_flipped_bit_leaves_rows_missing_unnoticed() {
-    let (source, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(60));
+    let (source, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(300));
     let (index, _) = open(source.path(), 0);
-    commit(&index, &fleet, 0..60);
+    (0..30).for_each(|group| commit(&index, &fleet, group * 10..group * 10 + 10));
     drop(index);
     let sound = fs::read(source.path().join("db")).unwrap();
     let used: Vec<usize> = (0..sound.len()).filter(|at| sound[*at] != 0).collect();
@@ -186,9 +187,9 @@ fn no_flipped_bit_leaves_rows_missing_unnoticed() {
         let mut bytes = sound.clone();
         bytes[at] ^= 1 << bit;
         fs::write(path.join("db"), &bytes).unwrap();
-        let (index, _) = open(&path, 60);
+        let (index, _) = open(&path, 300);
         refeed(&index, &fleet);
-        assert_eq!(rows(&index), expected(&fleet, 0..60), "bit {bit} of byte {at}");
+        assert_eq!(rows(&index), expected(&fleet, 0..300), "bit {bit} of byte {at}");
     }
 }
 
@@ -218,20 +219,41 @@ fn commit_never_blocks_and_nothing_is_lost_for_good() {
     assert_eq!(open(folder.path(), 4_001).1, Rebuild::None);
 }
 
+fn forget(index: &Index, below: u64, left: &[(u64, AppliedBatch)]) {
+    let until = Instant::now() + WITHIN;
+    index.forget(below);
+    while rows(index).len() > left.len() && Instant::now() < until {
+        index.flush();
+    }
+    assert_eq!(rows(index), left);
+}
+
 #[test]
 fn forgets_whole_blocks_with_all_that_finds_them() {
     let (folder, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(300));
     let (index, _) = open(folder.path(), 0);
     commit(&index, &fleet, 0..300);
-    index.forget(150);
-    index.flush();
-    assert_eq!(rows(&index), expected(&fleet, 128..300));
+    forget(&index, 150, &expected(&fleet, 128..300));
     drop(index);
     let (index, rebuild) = open(folder.path(), 300);
     assert_eq!(rebuild, Rebuild::None, "count and sum hold");
-    index.forget(u64::MAX);
-    index.flush();
+    forget(&index, u64::MAX, &[]);
     assert_eq!(index.db.len(), 1, "only the marker is left");
+}
+
+#[test]
+fn the_time_of_application_is_found_by_halving() {
+    let (folder, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(150));
+    let (index, _) = open(folder.path(), 0);
+    commit(&index, &fleet, 0..150);
+    for at in (990..1_160).map(|seconds| Timestamp::from_parts(seconds, 0)) {
+        let from = index.applied_from(&tenant(), at).unwrap();
+        let later =
+            |(entry, row): &(u64, AppliedBatch)| (*entry >= from) == (row.received_at >= at);
+        assert!(rows(&index).iter().all(later), "{at}");
+    }
+    assert_eq!(index.applied_from(&"other".parse().unwrap(), Timestamp::EPOCH).unwrap(), 0);
+    assert!(index.progress().ahead > Duration::ZERO);
 }
 
 #[test]

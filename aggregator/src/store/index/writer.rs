@@ -4,13 +4,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use sled::{Batch, Tree};
 
 use super::meta::Meta;
-use super::{Missing, Progress, Shared};
+use super::{Missing, Shared};
 use crate::state::effects::AppliedBatch;
 use crate::store::key::{self, BLOCK_ENTRIES, Place};
 use crate::store::{StoreError, row};
@@ -20,6 +20,9 @@ const GROUP_MESSAGES_MAX: usize = 64;
 
 /// How long a group waits for more; a reader that waits cuts it short.
 const LINGER: Duration = Duration::from_millis(50);
+
+/// Rows removed between two groups: some 20 ms.
+const FORGOTTEN_ROWS_MAX: usize = 128;
 
 /// Secondary keys remembered as written, so that most are never looked up: about 6 MiB.
 const REMEMBERED_KEYS_MAX: usize = 65_536;
@@ -43,6 +46,8 @@ pub(super) struct Writer {
     meta: Meta,
     shared: Arc<Shared>,
     remembered: HashSet<Vec<u8>>,
+    /// Rows of entries below it are to be removed.
+    forgetting: Option<u64>,
 }
 
 /// What is to be written at once.
@@ -53,35 +58,52 @@ struct Group {
 
 impl Writer {
     pub(super) fn new(tree: Tree, meta: Meta, shared: Arc<Shared>) -> Self {
-        Self { tree, meta, shared, remembered: HashSet::new() }
+        Self { tree, meta, shared, remembered: HashSet::new(), forgetting: None }
     }
 
     /// Runs until the other side has gone and everything that it sent is written.
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
         let _end = End(Arc::clone(&self.shared));
-        while let Ok(first) = messages.recv() {
-            let (group, waiting) = collect(first, messages);
-            if let Err(cause) = self.write(group) {
+        while let Some(first) = self.next(messages) {
+            let (group, waiting) = match first {
+                Some(first) => collect(first, messages, self.forgetting.is_some()),
+                None => (Vec::new(), Vec::new()),
+            };
+            if let Err(cause) = self.write(group).and_then(|()| self.forget()) {
                 self.remembered.clear();
+                self.forgetting = None;
                 self.shared.update(|progress| progress.failed = Some(cause.to_string()));
             }
             waiting.into_iter().for_each(|answer| answer.send(()).unwrap_or_default());
         }
     }
 
+    /// Waits for a message, unless there is something to forget meanwhile; `None` at the end.
+    fn next(&self, messages: &Receiver<Message>) -> Option<Option<Message>> {
+        if self.forgetting.is_none() {
+            return messages.recv().ok().map(Some);
+        }
+        match messages.try_recv() {
+            Ok(message) => Some(Some(message)),
+            Err(TryRecvError::Empty) => Some(None),
+            Err(TryRecvError::Disconnected) => None,
+        }
+    }
+
     fn write(&mut self, messages: Vec<Message>) -> Result<(), StoreError> {
         let mut group = Group { batch: Batch::default(), meta: self.meta };
-        let mut below = None;
         for message in messages {
             match message {
                 Message::Commit { index, batches } => self.commit(&mut group, index, &batches)?,
                 Message::Refeed { index, batches } => self.refeed(&mut group, index, &batches)?,
-                Message::Forget { below: index } => below = below.max(Some(index)),
+                Message::Forget { below } => {
+                    group.meta.lacks_none_below(below);
+                    self.forgetting = self.forgetting.max(Some(below));
+                }
                 Message::Flush(_) => {}
             }
         }
-        self.apply(group)?;
-        below.map_or(Ok(()), |below| self.forget(below))
+        self.apply(group)
     }
 
     fn apply(&mut self, mut group: Group) -> Result<(), StoreError> {
@@ -93,8 +115,7 @@ impl Writer {
         if self.remembered.len() > REMEMBERED_KEYS_MAX {
             self.remembered.clear();
         }
-        let Meta { next, missing, .. } = self.meta;
-        self.shared.update(|progress| *progress = Progress { next, missing, ..progress.clone() });
+        self.shared.update(|progress| progress.follow(&self.meta));
         Ok(())
     }
 
@@ -139,6 +160,8 @@ impl Writer {
         let key = key::batch(&batch.tenant, place);
         if !again || !self.tree.contains_key(&key).map_err(StoreError::index)? {
             let value = row::encode(batch);
+            let ahead = batch.observed_max.since(batch.received_at).as_nanos();
+            group.meta.ahead = group.meta.ahead.max(u64::try_from(ahead).unwrap_or(u64::MAX));
             group.meta.added(&key, &value);
             group.batch.insert(key, value);
         }
@@ -155,32 +178,30 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes what no reader can follow any more: whole blocks, one a write.
-    fn forget(&mut self, below: u64) -> Result<(), StoreError> {
+    /// Removes some of what no reader can follow any more, whole blocks only; between two groups,
+    /// so that apply's queue does not fill meanwhile.
+    fn forget(&mut self) -> Result<(), StoreError> {
+        let Some(below) = self.forgetting else { return Ok(()) };
         let horizon = key::block(below) * BLOCK_ENTRIES;
-        let mut group = Group { batch: Batch::default(), meta: self.meta };
-        group.meta.lacks_none_below(below);
-        self.apply(group)?;
         let mut from = vec![key::BATCHES];
         while let Some((first, _)) = self.tree.get_gt(&from).map_err(StoreError::index)? {
             let Some((tenant, place)) = key::read_batch(&first) else { break };
-            let end = (key::block(place.index) + 1).saturating_mul(BLOCK_ENTRIES);
-            if end > horizon {
-                // The tenant's other rows are younger still: on to the next tenant.
-                from = key::batch(&tenant, Place { index: u64::MAX, ordinal: u32::MAX });
-                continue;
+            if place.index < horizon {
+                let end = (key::block(place.index) + 1) * BLOCK_ENTRIES;
+                let until = key::batch(&tenant, Place { index: end, ordinal: 0 });
+                return self.forget_rows(&first, &until);
             }
-            let until = key::batch(&tenant, Place { index: end, ordinal: 0 });
-            self.forget_rows(&first, &until)?;
+            // The tenant's other rows are younger still: on to the next tenant.
+            from = key::batch(&tenant, Place { index: u64::MAX, ordinal: u32::MAX });
         }
-        self.remembered.clear();
+        self.forgetting = None;
         Ok(())
     }
 
     fn forget_rows(&mut self, from: &[u8], until: &[u8]) -> Result<(), StoreError> {
         let mut group = Group { batch: Batch::default(), meta: self.meta };
         let mut secondary = HashSet::new();
-        for entry in self.tree.range(from..until) {
+        for entry in self.tree.range(from..until).take(FORGOTTEN_ROWS_MAX) {
             let (key, value) = entry.map_err(StoreError::index)?;
             group.meta.removed(&key, &value);
             let read = key::read_batch(&key);
@@ -195,6 +216,7 @@ impl Writer {
             );
         }
         for key in secondary {
+            self.remembered.remove(&key);
             if self.tree.contains_key(&key).map_err(StoreError::index)? {
                 group.meta.removed(&key, &[]);
                 group.batch.remove(key);
@@ -208,8 +230,12 @@ fn damaged(what: &str) -> StoreError {
     StoreError::Index(what.to_owned())
 }
 
-/// Waits for what else is to be written with a message, and who waits for it.
-fn collect(first: Message, messages: &Receiver<Message>) -> (Vec<Message>, Vec<SyncSender<()>>) {
+/// Waits for what else is to be written with a message, and who waits for it; `busy` does not wait.
+fn collect(
+    first: Message,
+    messages: &Receiver<Message>,
+    busy: bool,
+) -> (Vec<Message>, Vec<SyncSender<()>>) {
     let until = Instant::now() + LINGER;
     let (mut group, mut waiting) = (Vec::new(), Vec::new());
     let mut next = Some(first);
@@ -223,11 +249,8 @@ fn collect(first: Message, messages: &Receiver<Message>) -> (Vec<Message>, Vec<S
         }
         let left = until.saturating_duration_since(Instant::now());
         // Whoever waits gets what is queued already, and no lingering.
-        let left = if waiting.is_empty() { left } else { Duration::ZERO };
-        next = match messages.recv_timeout(left) {
-            Ok(message) => Some(message),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        };
+        let left = if waiting.is_empty() && !busy { left } else { Duration::ZERO };
+        next = messages.recv_timeout(left).ok();
     }
     (group, waiting)
 }
