@@ -11,6 +11,7 @@ pub mod id;
 pub mod link;
 pub mod map;
 pub mod net;
+pub mod shutdown;
 pub mod sighting;
 pub mod telemetry;
 pub mod time;
