@@ -172,3 +172,20 @@ pub struct Verdict {
     /// More of what the rule knows, by name.
     pub detail: BTreeMap<String, String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_and_names_are_used_once() {
+        let mut names: Vec<_> = RULES.iter().flat_map(|rule| rule.names()).collect();
+        let mut causes: Vec<_> = RULES.iter().map(|rule| rule.cause()).collect();
+        let counts = (names.len(), causes.len());
+        names.sort_unstable();
+        names.dedup();
+        causes.sort_unstable();
+        causes.dedup();
+        assert_eq!((names.len(), causes.len()), counts);
+    }
+}
