@@ -13,6 +13,7 @@ pub mod map;
 pub mod net;
 pub mod sighting;
 pub mod telemetry;
+pub mod text;
 pub mod time;
 pub mod tls;
 pub mod wire;
