@@ -96,7 +96,7 @@ impl FromStr for Server {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.trim().trim_end_matches('/');
+        let text = text.trim();
         let authority = match text.split_once("://") {
             None => text,
             Some(("http", rest)) => rest,
@@ -109,6 +109,7 @@ impl FromStr for Server {
                 return Err(format!("'{scheme}' is no scheme of this API: http is"));
             }
         };
+        let authority = authority.trim_end_matches('/');
         let url = format!("http://{authority}");
         let uri: ureq::http::Uri = url.parse().map_err(|cause| format!("{cause}"))?;
         match uri.host() {

@@ -153,7 +153,7 @@ impl Client {
                 if let Some(bearer) = &bearer {
                     request = request.header("Authorization", bearer);
                 }
-                request.send_json(body)
+                request.content_type("application/json").send(body.to_string())
             }
         };
         sent.map_err(|cause| NoAnswer { unsent: is_unsent(&cause), cause })

@@ -23,28 +23,17 @@ use crate::{cluster, devices, events, findings, sensors, simulate, sites, status
     6 conflict, 7 unavailable, 8 partial"
 )]
 pub struct Arguments {
+    /// What to do.
     #[command(subcommand)]
-    command: Command,
+    pub command: Command,
 }
 
 /// What `wardmesh` can be asked to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show on one screen how the cluster, its sites, sensors, devices and findings stand
-    #[command(after_help = status::EXAMPLES)]
-    Status(status::Args),
-    /// List and show devices: what is on the network, and why we believe it
-    Devices(devices::Args),
-    /// List findings: what the rules raised
-    Findings(findings::Args),
-    /// List events: what the sensors saw
-    Events(events::Args),
-    /// List and add sites: the facilities
-    Sites(sites::Args),
-    /// List, admit and revoke sensors: the capture agents
-    Sensors(sensors::Args),
-    /// Found the cluster, look at its nodes and their agreement
-    Cluster(cluster::Args),
+    /// What asks a cluster.
+    #[command(flatten)]
+    Ask(Ask),
     /// Write a small hospital's traffic as a capture file
     #[command(after_help = "Examples:\n  wardmesh simulate -o site-a.pcap --site a --seed 1\n  \
         wardmesh simulate -o large.pcap --devices 500 --minutes 60 --rate 10")]
@@ -54,21 +43,53 @@ pub enum Command {
     Sensor(wardmesh_sensor::cli::Command),
 }
 
+/// What a cluster can be asked.
+#[derive(Debug, Subcommand)]
+pub enum Ask {
+    /// Show on one screen how the cluster, its sites, sensors, devices and findings stand
+    #[command(after_help = status::EXAMPLES)]
+    Status(status::Args),
+    /// List and show devices: what is on the network, and why we believe it
+    Devices(devices::Args),
+    /// List and show findings: what the rules raised
+    Findings(findings::Args),
+    /// List events: what the sensors saw
+    Events(events::Args),
+    /// List and add sites: the facilities
+    Sites(sites::Args),
+    /// List, admit and revoke sensors: the capture agents
+    Sensors(sensors::Args),
+    /// Found the cluster, look at its nodes and their agreement
+    Cluster(cluster::Args),
+}
+
+impl Ask {
+    /// Carries it out; data goes to `out`, remarks to standard error.
+    ///
+    /// # Errors
+    /// [`Failure`]: of the cluster, of the way to it, or of the output.
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        match self {
+            Self::Status(args) => status::run(args, out),
+            Self::Devices(args) => devices::run(args, out),
+            Self::Findings(args) => findings::run(args, out),
+            Self::Events(args) => events::run(args, out),
+            Self::Sites(args) => sites::run(args, out),
+            Self::Sensors(args) => sensors::run(args, out),
+            Self::Cluster(args) => cluster::run(args, out),
+        }
+    }
+}
+
 /// Reads the command line and carries the command out; errors go to standard error.
 #[must_use]
 pub fn run() -> ExitCode {
-    let failed = match Arguments::parse().command {
-        Command::Sensor(command) => return wardmesh_sensor::cli::run(command),
+    let done = match Arguments::parse().command {
+        Command::Ask(ask) => printed(|out| ask.run(out)),
         Command::Simulate(args) => simulate::run(&args).map_err(Failure::from),
-        Command::Status(args) => printed(|out| status::run(&args, out)),
-        Command::Devices(args) => printed(|out| devices::run(&args, out)),
-        Command::Findings(args) => printed(|out| findings::run(&args, out)),
-        Command::Events(args) => printed(|out| events::run(&args, out)),
-        Command::Sites(args) => printed(|out| sites::run(&args, out)),
-        Command::Sensors(args) => printed(|out| sensors::run(&args, out)),
-        Command::Cluster(args) => printed(|out| cluster::run(&args, out)),
+        Command::Sensor(command) => return wardmesh_sensor::cli::run(command),
     };
-    exit(failed).into()
+    exit(done).into()
 }
 
 /// Runs a command on buffered standard output. What was written before a failure is printed still.

@@ -15,7 +15,7 @@ pub(crate) const MEMBERS: &[Column] = &[
     Column { heading: "NODE", cell: |member| at(member, "/id") },
     Column { heading: "NAME", cell: |member| at(member, "/name") },
     Column { heading: "ROLE", cell: |member| at(member, "/role") },
-    Column { heading: "MATCHED", cell: |member| at(member, "/match") },
+    Column { heading: "MATCHED", cell: |member| at(member, "/matched") },
     Column { heading: "LAG", cell: |member| at(member, "/lag") },
     Column { heading: "LAST CONTACT MS", cell: |member| at(member, "/last_contact_ms") },
     Column { heading: "RAFT", cell: |member| at(member, "/raft_address") },
@@ -55,9 +55,9 @@ enum Verb {
     #[command(after_help = "Examples:\n  wardmesh cluster status\n  \
         wardmesh cluster status --digest-at 81200 --server http://agg-2:8443 -o json | jq .digest")]
     Status {
-        /// The state's digest after this log index; one of the last 1,024
+        /// The state's digest after this log index, one of the last 1,024, or after the `latest`
         #[arg(long, value_name = "INDEX")]
-        digest_at: Option<u64>,
+        digest_at: Option<String>,
     },
 }
 
@@ -71,8 +71,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         Verb::Init { expect, seeds } => init(access, *expect, seeds, out),
         Verb::Members => list::print_all(access, "/api/v1/cluster/members", MEMBERS, out),
         Verb::Status { digest_at } => {
-            let digest_at = digest_at.map(|index| ("digest_at", index.to_string()));
-            let query: Vec<_> = digest_at.into_iter().collect();
+            let query = list::query([("digest_at", digest_at)]);
             let cluster = access.client().get("/api/v1/cluster", &query)?;
             Ok(output::thing(&cluster, access.output, out)?)
         }

@@ -47,9 +47,12 @@ struct Filter {
     /// From this site
     #[arg(long)]
     site: Option<String>,
-    /// By this sensor; then from the beginning, unless --since says otherwise
+    /// By this sensor
     #[arg(long, value_name = "UUID")]
     sensor: Option<String>,
+    /// After the event with this id in the log
+    #[arg(long, value_name = "ID")]
+    after: Option<String>,
     /// Not before a time (RFC 3339) or a span ago, such as -1h
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
@@ -70,6 +73,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         ("device", &filter.device),
         ("site", &filter.site),
         ("sensor", &filter.sensor),
+        ("after", &filter.after),
         ("since", &filter.since),
         ("until", &filter.until),
     ]);

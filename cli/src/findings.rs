@@ -4,10 +4,10 @@ use std::io::Write;
 
 use clap::Subcommand;
 
-use crate::access::Access;
+use crate::access::{Access, segment};
 use crate::failure::Failure;
 use crate::list::{self, Limit, repeated};
-use crate::output::{Column, at};
+use crate::output::{self, Column, at};
 
 const LIST: &[Column] = &[
     Column { heading: "ID", cell: |finding| at(finding, "/id") },
@@ -36,6 +36,13 @@ enum Verb {
         wardmesh findings list --site a --severity high -o ndjson\n  \
         wardmesh findings list --rule identity-moved -o json | jq '.[].title'")]
     List(Filter),
+    /// Show one finding with its evidence
+    #[command(after_help = "Examples:\n  wardmesh findings get fnd_06ED8WZBFC0000AB12CD34EF56\n  \
+        wardmesh findings get fnd_06ED8WZBFC0000AB12CD34EF56 -o json | jq -r '.devices[]'")]
+    Get {
+        /// The finding's id, as `findings list` shows it
+        id: String,
+    },
 }
 
 #[derive(clap::Args, Debug)]
@@ -43,6 +50,9 @@ struct Filter {
     /// Concerning this site; may be repeated
     #[arg(long)]
     site: Vec<String>,
+    /// Concerning this device; may be repeated
+    #[arg(long, value_name = "ID")]
+    device: Vec<String>,
     /// In this status, such as open; may be repeated
     #[arg(long)]
     status: Vec<String>,
@@ -61,10 +71,19 @@ struct Filter {
 /// # Errors
 /// [`Failure`]: of the cluster, of the way to it, or of the output.
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
-    let Verb::List(filter) = &args.verb;
+    let access = &args.access;
+    let filter = match &args.verb {
+        Verb::List(filter) => filter,
+        Verb::Get { id } => {
+            let path = format!("/api/v1/findings/{}", segment(id)?);
+            let finding = access.client().get(&path, &[])?;
+            return Ok(output::thing(&finding, access.output, out)?);
+        }
+    };
     let mut asked = repeated("site", &filter.site);
+    asked.extend(repeated("device", &filter.device));
     asked.extend(repeated("status", &filter.status));
     asked.extend(repeated("severity", &filter.severity));
     asked.extend(repeated("rule", &filter.rule));
-    list::print(&args.access, ("/api/v1/findings", asked), filter.limit, LIST, out)
+    list::print(access, ("/api/v1/findings", asked), filter.limit, LIST, out)
 }

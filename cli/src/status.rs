@@ -11,7 +11,7 @@ use crate::access::{Access, note};
 use crate::api::{Client, Page};
 use crate::failure::Failure;
 use crate::list::caveats;
-use crate::output::{self, Format, Table, at};
+use crate::output::{self, Format, at};
 
 mod screen;
 #[cfg(test)]
@@ -157,9 +157,4 @@ fn partial(missing: &[(&'static str, Failure)]) -> Result<(), Failure> {
     }
     let names: Vec<_> = missing.iter().map(|(name, _)| *name).collect();
     Err(Failure::Partial(format!("not all is known: {} cannot be read now", names.join(", "))))
-}
-
-/// A line `name  value`; an empty name goes on with the one above.
-fn line(table: &mut Table, name: &str, value: &str) {
-    table.row([if name.is_empty() { " " } else { name }, value]);
 }

@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::line;
 use crate::output::{Column, Table, at};
 use crate::{cluster, sensors, sites};
 
@@ -17,10 +16,10 @@ const LEFT_TO_LISTS: &[&str] = &["RAFT", "HTTP", "VERSION", "LOST", "TITLE"];
 /// Writes the screen.
 pub(super) fn write(status: &Value, out: &mut dyn Write) -> io::Result<()> {
     let mut head = Table::default();
-    line(&mut head, "cluster", &agreement(status));
-    line(&mut head, "devices", &summary(&status["devices"], "by_class"));
-    line(&mut head, "findings open", &summary(&status["findings_open"], "by_severity"));
-    line(&mut head, "sensors", &states(&status["sensors"]));
+    head.row(["cluster", &agreement(status)]);
+    head.row(["devices", &summary(&status["devices"], "by_class")]);
+    head.row(["findings open", &summary(&status["findings_open"], "by_severity")]);
+    head.row(["sensors", &states(&status["sensors"])]);
     head.write(out)?;
     section(&status["members"], cluster::MEMBERS, out)?;
     section(&status["sites"], sites::LIST, out)?;
