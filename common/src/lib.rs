@@ -14,6 +14,7 @@ pub mod net;
 pub mod shutdown;
 pub mod sighting;
 pub mod telemetry;
+pub mod text;
 pub mod time;
 pub mod tls;
 pub mod wire;
