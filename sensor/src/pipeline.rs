@@ -74,6 +74,12 @@ impl Pipeline {
         self.track.push(packet, out);
     }
 
+    /// Reports what is due at `now` although no frame came; for a live capture of a quiet network,
+    /// by the clock that stamps its frames.
+    pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Event>) {
+        self.track.advance_to(now, out);
+    }
+
     /// Ends every flow and reports what was counted; for the end of a capture.
     pub fn finish(&mut self, out: &mut Vec<Event>) {
         let track = &mut self.track;
@@ -100,13 +106,18 @@ impl Pipeline {
 }
 
 impl Track {
-    /// Moves the clock on, reports what is due and counts the frame.
-    fn begin_frame(&mut self, at: Timestamp, wire_length: u32, out: &mut Vec<Event>) {
+    /// Moves the clock on and reports what is due.
+    fn advance_to(&mut self, at: Timestamp, out: &mut Vec<Event>) {
         self.now = self.now.max(at);
+        self.flows.expire(self.now, &mut Sink { events: out, tally: &mut self.tally });
         if self.health.is_some_and(|(_, since)| self.now.since(since) >= INTERVAL) {
-            self.flows.expire(self.now, &mut Sink { events: out, tally: &mut self.tally });
             self.report_health(out);
         }
+    }
+
+    /// Counts the frame, after what was due before it.
+    fn begin_frame(&mut self, at: Timestamp, wire_length: u32, out: &mut Vec<Event>) {
+        self.advance_to(at, out);
         self.health.get_or_insert((at, self.now));
         self.tally.add(Counted::Frames, 1);
         self.tally.add(Counted::Bytes, u64::from(wire_length));
@@ -132,7 +143,6 @@ impl Track {
         bytes: &[u8],
         out: &mut Vec<Event>,
     ) {
-        self.flows.expire(self.now, &mut Sink { events: out, tally: &mut self.tally });
         let scene = Scene {
             at: packet.at,
             interface: packet.interface,

@@ -61,6 +61,20 @@ pub enum Kept {
     Refused(u32),
 }
 
+/// The answer to [`Spool::offer`], still to come.
+#[derive(Debug)]
+pub struct Answer(oneshot::Receiver<Result<Kept, SpoolError>>);
+
+impl Answer {
+    /// Blocks until the archive is on the disk, or was refused.
+    ///
+    /// # Errors
+    /// [`SpoolError`] where the disk failed: the archive is not emitted.
+    pub fn wait(self) -> Result<Kept, SpoolError> {
+        self.0.blocking_recv().map_err(|_| SpoolError::Closed)?
+    }
+}
+
 /// A spool that could not be opened was put out of the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetAside {
@@ -137,14 +151,22 @@ impl Spool {
         Ok((Self { orders, store, budget, counts, grown }, aside))
     }
 
-    /// Keeps an archive; answers when it is on the disk, or was refused.
+    /// Hands an archive over; the answer comes when it is on the disk, or was refused.
+    ///
+    /// # Errors
+    /// [`SpoolError::Closed`] where the writer has ended.
+    pub fn offer(&self, archive: Archive) -> Result<Answer, SpoolError> {
+        let (done, answer) = oneshot::channel();
+        self.orders.send(Order::Hold { archive, done }).map_err(|_| SpoolError::Closed)?;
+        Ok(Answer(answer))
+    }
+
+    /// Keeps an archive and waits until it is on the disk.
     ///
     /// # Errors
     /// [`SpoolError`] where the disk failed: the archive is not emitted.
     pub fn hold(&self, archive: Archive) -> Result<Kept, SpoolError> {
-        let (done, answer) = oneshot::channel();
-        self.orders.send(Order::Hold { archive, done }).map_err(|_| SpoolError::Closed)?;
-        answer.blocking_recv().map_err(|_| SpoolError::Closed)?
+        self.offer(archive)?.wait()
     }
 
     /// Forgets every batch of `epoch` in `lane` up to `seq`.

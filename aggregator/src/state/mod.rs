@@ -21,6 +21,7 @@ pub mod evidence;
 pub mod findings;
 pub mod identity;
 mod ingest;
+pub(crate) mod locate;
 mod merge;
 mod observe;
 mod order;

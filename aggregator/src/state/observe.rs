@@ -263,7 +263,7 @@ fn listen(
 }
 
 /// An address that can be one station's.
-fn usable(ip: &IpAddr) -> bool {
+pub(super) fn usable(ip: &IpAddr) -> bool {
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
     !(ip.is_unspecified() || ip.is_multicast() || ip.is_loopback() || broadcast)
 }

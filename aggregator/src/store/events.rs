@@ -36,26 +36,28 @@ pub(super) struct Sources<'a> {
     pub(super) history_from: u64,
 }
 
-impl Sources<'_> {
-    /// A command's bytes, wherever they are.
-    fn command(&self, index: u64) -> Result<Bytes, StoreError> {
-        if let Some(bytes) = self.archive.read(index)? {
-            return Ok(bytes);
-        }
-        let logged = self.log.read(index).map_err(|cause| StoreError::Log { index, cause });
-        match logged {
-            Ok(Some(bytes)) => Ok(bytes),
-            // A purge was faster, after it had been archived.
-            _ if self.log.first() > index => {
-                self.archive.read(index)?.ok_or(StoreError::Missing(index))
-            }
-            Ok(None) => Err(StoreError::Missing(index)),
-            Err(error) => Err(error),
-        }
+/// A command's bytes, wherever they are; `None` for an entry of Raft's own.
+pub(super) fn command(
+    archive: &Archive,
+    log: &dyn CommandLog,
+    index: u64,
+) -> Result<Option<Bytes>, StoreError> {
+    if let Some(bytes) = archive.read(index)? {
+        return Ok(Some(bytes));
     }
+    match log.read(index) {
+        Ok(Some(bytes)) => Ok(Some(bytes)),
+        // A purge was faster, after it had been archived.
+        _ if log.first() > index => archive.read(index),
+        Ok(None) => Ok(None),
+        Err(cause) => Err(StoreError::Log { index, cause }),
+    }
+}
 
+impl Sources<'_> {
     fn submissions(&self, index: u64) -> Result<Vec<Submission>, StoreError> {
-        let command = Command::decode(self.command(index)?)
+        let bytes = command(self.archive, self.log, index)?.ok_or(StoreError::Missing(index))?;
+        let command = Command::decode(bytes)
             .map_err(|cause| StoreError::Entry { index, cause: cause.to_string() })?;
         match command.action {
             Action::Ingest(submissions) => Ok(submissions),

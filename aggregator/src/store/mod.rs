@@ -155,6 +155,14 @@ impl Store {
         events::page(self.sources(log, devices), query)
     }
 
+    /// A command's bytes, from the log or the archive; `None` for an entry of Raft's own.
+    ///
+    /// # Errors
+    /// [`StoreError`] where neither has the entry any more, or it cannot be read.
+    pub fn command(&self, index: u64, log: &dyn CommandLog) -> Result<Option<Bytes>, StoreError> {
+        events::command(&self.archive, log, index)
+    }
+
     /// The event at a place; `None` where the tenant has none there, or no more.
     ///
     /// # Errors

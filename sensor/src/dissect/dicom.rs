@@ -12,9 +12,10 @@ mod rejection;
 #[cfg(test)]
 mod tests;
 
-/// Bytes of one association PDU after its header: 128 presentation contexts with a dozen transfer
-/// syntaxes each take 130 KiB; user identity (a Kerberos ticket, a SAML assertion) comes on top.
-pub(super) const ASSOCIATION_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of one association PDU after its header, within the 256 KiB that a stream holds: 128
+/// presentation contexts with a dozen transfer syntaxes each take 64 KiB, and user identity (a Kerberos
+/// ticket, a SAML assertion) at most as much again.
+pub(super) const ASSOCIATION_BYTES_MAX: usize = 192 * 1024;
 
 /// Type, a reserved byte and a 32-bit length (PS3.8 section 9.3.1).
 const HEADER_BYTES: usize = 6;

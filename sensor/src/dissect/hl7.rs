@@ -11,8 +11,9 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-/// Bytes of one message; those with embedded documents may be longer and are passed over.
-pub(super) const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of one message that are read: half of what a stream holds. Only those with embedded documents
+/// are longer, and the header at their front is reported all the same.
+pub(super) const MESSAGE_BYTES_MAX: usize = 128 * 1024;
 
 /// Observations of one frame: a batch file may hold thousands of messages, all of one sender.
 const MESSAGES_PER_FRAME_MAX: usize = 256;
@@ -38,7 +39,7 @@ impl Dissector for Hl7 {
         if payload.carrier != Carrier::Tcp {
             return Probe::No;
         }
-        probe_header(payload.bytes.trim_ascii_start())
+        probe_header(trim(payload.bytes))
     }
 
     fn dissect(&self, payload: &Payload<'_>, found: &mut Observations) -> Progress {

@@ -86,12 +86,24 @@ fn describe(head: &Head<'_>) -> Observation {
     let mut seen = Observation::default();
     if let Some(method) = head.method {
         seen.say("http.method", text(method));
-        seen.say_all("http.host", head.values("host"));
+        let hosts = head.values("host");
+        seen.say_all("http.host", hosts.iter().map(|host| without_port(host).to_owned()).collect());
         seen.say_all("http.user_agent", head.values("user-agent"));
     } else {
         seen.say_all("http.server", head.values("server"));
     }
     seen
+}
+
+/// The host alone (RFC 9110 section 7.2): the port is the peer's, and names of all protocols compare.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !name.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
+            // The colons of a bare IPv6 address are no port's.
+            if name.contains(':') && !name.ends_with(']') { host } else { name }
+        }
+        _ => host,
+    }
 }
 
 /// Passes over a chunk, or over lines up to one that begins a message or may yet do so.

@@ -1,7 +1,8 @@
 //! TLS over TCP (RFC 8446, RFC 5246): what a ClientHello says of the client.
 //!
-//! Only the first ClientHello of a direction is read; what follows it, and all that a server sends,
-//! is dropped unread. It must not keep session ids, randoms, tickets or key shares.
+//! A direction's ClientHellos are read: one, or two after a HelloRetryRequest. What follows them, and
+//! all that a server sends, is dropped unread. It must not keep session ids, randoms, tickets or key
+//! shares.
 
 use super::reader::{Reader, text};
 use super::{Carrier, Dissector, Observation, Observations, Payload, Probe, Progress};
@@ -20,10 +21,6 @@ pub(super) const HELLO_BYTES_MAX: usize = 64 * 1024;
 /// only make small records costly to join.
 pub(super) const HELLO_RECORDS_MAX: usize = 64;
 
-/// Bytes that a stream may have to hold for one ClientHello, its last record whole.
-pub(super) const NEED_BYTES_MAX: usize =
-    HELLO_BYTES_MAX + RECORD_BYTES_MAX + HELLO_RECORDS_MAX * RECORD_HEADER_BYTES;
-
 /// A skip that no stream outlives: the direction has nothing more to say.
 const REST_OF_DIRECTION: usize = usize::MAX;
 
@@ -36,8 +33,18 @@ const RECORD_HEADER_BYTES: usize = 5;
 /// Message type and 24-bit length (RFC 8446 section 4).
 const HANDSHAKE_HEADER_BYTES: usize = 4;
 
+/// The content type `alert`: all that is left of some connections that are seen from their end.
+const ALERT: u8 = 21;
+
+/// Bytes of one alert record: level and description, encrypted with the longest padding, tag and
+/// initialisation vector of TLS 1.2 at most.
+const ALERT_BYTES_MAX: u8 = 64;
+
 /// The content type `handshake`.
 const HANDSHAKE: u8 = 22;
+
+/// The content type `change_cipher_spec`.
+const CHANGE_CIPHER_SPEC: u8 = 20;
 
 /// The content type `application_data`.
 const APPLICATION_DATA: u8 = 23;
@@ -62,13 +69,15 @@ impl Dissector for Tls {
         }
         match payload.bytes {
             [APPLICATION_DATA, 3, 1..=3, high, low, ..] if is_length(*high, *low) => Probe::Yes,
+            [ALERT, 3, 1..=3, 0, 2..=ALERT_BYTES_MAX, _, ..] => Probe::Yes,
             [HANDSHAKE, 3, 0..=4, high, low, CLIENT_HELLO | SERVER_HELLO, ..]
                 if is_length(*high, *low) =>
             {
                 Probe::Yes
             }
             [HANDSHAKE, 3, 0..=4, high, low] if is_length(*high, *low) => Probe::Unsure,
-            [HANDSHAKE | APPLICATION_DATA, rest @ ..] if rest.len() < 4 => match rest {
+            [ALERT, 3, 1..=3, 0, 2..=ALERT_BYTES_MAX] => Probe::Unsure,
+            [ALERT | HANDSHAKE | APPLICATION_DATA, rest @ ..] if rest.len() < 4 => match rest {
                 [] | [3] | [3, 0..=4] | [3, 0..=4, 0..=0x48] => Probe::Unsure,
                 _ => Probe::No,
             },
@@ -79,20 +88,41 @@ impl Dissector for Tls {
 
     fn dissect(&self, payload: &Payload<'_>, found: &mut Observations) -> Progress {
         match payload.bytes {
-            [HANDSHAKE, _, _, _, _, SERVER_HELLO, ..] | [APPLICATION_DATA, ..] => {
+            [CHANGE_CIPHER_SPEC, 3, _, 0, 1, _, next @ ..] => return after_change(next, payload),
+            [CHANGE_CIPHER_SPEC, 3, _, 0, 1] => {
+                return Progress::NeedMore(RECORD_HEADER_BYTES + 1);
+            }
+            [ALERT | APPLICATION_DATA, 3, ..] => return Progress::Consumed(REST_OF_DIRECTION),
+            [HANDSHAKE, 3, _, _, _, kind, ..] if *kind != CLIENT_HELLO => {
                 return Progress::Consumed(REST_OF_DIRECTION);
             }
             _ => {}
         }
-        let message = match join(payload.bytes) {
-            Ok(message) => message,
+        let (message, length) = match join(payload.bytes) {
+            Ok(joined) => joined,
             Err(progress) => return progress,
         };
         let Some(hello) = message.get(HANDSHAKE_HEADER_BYTES..).and_then(ClientHello::read) else {
             return malformed(0, "client_hello_cut_short");
         };
         found.0.push(describe(&hello));
-        Progress::Consumed(REST_OF_DIRECTION)
+        Progress::Consumed(length)
+    }
+}
+
+/// What follows a ChangeCipherSpec: a second hello, for whose sake middleboxes were sent it (RFC 8446
+/// appendix D.4), or what is encrypted from here on. A Finished of TLS 1.2 may look like any message
+/// by its first byte, so the hello's version (3, 3) must be there as well.
+fn after_change(next: &[u8], payload: &Payload<'_>) -> Progress {
+    const CHANGE_BYTES: usize = RECORD_HEADER_BYTES + 1;
+    match next {
+        [HANDSHAKE, 3, _, _, _, CLIENT_HELLO, 0, _, _, 3, 3, ..] => {
+            Progress::Consumed(CHANGE_BYTES)
+        }
+        [HANDSHAKE, ..] | [] if next.len() < 11 && !payload.ended => {
+            Progress::NeedMore(CHANGE_BYTES + 11)
+        }
+        _ => Progress::Consumed(REST_OF_DIRECTION),
     }
 }
 
@@ -101,8 +131,9 @@ fn is_length(high: u8, low: u8) -> bool {
     (1..=RECORD_BYTES_MAX).contains(&usize::from(u16::from_be_bytes([high, low])))
 }
 
-/// The first handshake message, its header included, out of as many records as it takes.
-fn join(bytes: &[u8]) -> Result<Vec<u8>, Progress> {
+/// The first handshake message, its header included, out of as many records as it takes, and their
+/// length.
+fn join(bytes: &[u8]) -> Result<(Vec<u8>, usize), Progress> {
     let mut reader = Reader::new(bytes);
     let mut message = Vec::new();
     for _ in 0..HELLO_RECORDS_MAX {
@@ -122,7 +153,7 @@ fn join(bytes: &[u8]) -> Result<Vec<u8>, Progress> {
             && message.len() >= length
         {
             message.truncate(length);
-            return Ok(message);
+            return Ok((message, reader.at()));
         }
     }
     Err(malformed(reader.at(), "records_beyond_limit"))

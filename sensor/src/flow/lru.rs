@@ -3,22 +3,9 @@
 //! Hashes with SipHash under a key that is passed in, so that crafted addresses cannot pile up in
 //! one bucket. Nothing iterates in hash order: the order of use is the only order there is.
 
-use std::hash::{BuildHasher, Hash};
+use std::hash::Hash;
 
-use indexmap::IndexMap;
-use siphasher::sip::SipHasher13;
-
-/// The secret of the tables' hashes; drawn anew at each start by the composition root.
-#[derive(Clone, Copy)]
-pub struct HashKey(pub [u8; 16]);
-
-impl BuildHasher for HashKey {
-    type Hasher = SipHasher13;
-
-    fn build_hasher(&self) -> SipHasher13 {
-        SipHasher13::new_with_key(&self.0)
-    }
-}
+use wardmesh_common::map::{HashKey, Map};
 
 /// A place in an [`LruMap`], stable while its entry lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +20,7 @@ struct Node<K, V> {
 
 /// A map that knows its least recently used entry. The caller keeps it bounded.
 pub(crate) struct LruMap<K, V> {
-    index: IndexMap<K, Slot, HashKey>,
+    index: Map<K, Slot>,
     nodes: Vec<Node<K, V>>,
     free: Vec<Slot>,
     newest: Option<Slot>,
@@ -43,7 +30,7 @@ pub(crate) struct LruMap<K, V> {
 impl<K: Copy + Eq + Hash, V> LruMap<K, V> {
     pub(crate) fn new(key: HashKey) -> Self {
         Self {
-            index: IndexMap::with_hasher(key),
+            index: Map::with_hasher(key),
             nodes: Vec::new(),
             free: Vec::new(),
             newest: None,

@@ -22,7 +22,6 @@ pub(crate) mod tests;
 mod timeout;
 mod tuple;
 
-pub use lru::HashKey;
 use lru::{LruMap, Slot};
 pub use reassembly::{GAP_WAIT_MAX, OUT_OF_ORDER_BYTES_MAX, OUT_OF_ORDER_SEGMENTS_MAX};
 use record::Flow;
@@ -31,6 +30,7 @@ pub use stream::{MESSAGE_BYTES_MAX, PROBE_BYTES_MAX};
 pub use timeout::{DATAGRAM_IDLE_MAX, INTERVAL, TCP_IDLE_MAX, TCP_LINGER};
 use timeout::{Timer, Timers};
 use tuple::FiveTuple;
+pub use wardmesh_common::map::HashKey;
 
 /// What a flow table may hold.
 #[derive(Clone, Copy, Debug)]

@@ -148,3 +148,15 @@ fn time_that_goes_back_is_taken_at_the_latest_seen() {
     assert_eq!((flows.len(), flows[0].count("duration_ms")), (1, Some(1_000)));
     assert_eq!(pipeline.load(), (0, 0));
 }
+
+#[test]
+fn a_quiet_network_is_reported_by_the_clock() {
+    let (mut pipeline, mut events) = (pipeline(), Vec::new());
+    pipeline.push_packet(&packet(at(0), (1, 2), 46, udp(b"?")), &mut events);
+    pipeline.tick(at(59), &mut events);
+    assert_eq!(events.len(), 1);
+    pipeline.tick(at(60), &mut events);
+    let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [EventKind::Sighting, EventKind::Flow, EventKind::Health]);
+    assert_eq!(pipeline.load(), (0, 0));
+}

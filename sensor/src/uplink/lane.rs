@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use quinn::RecvStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -13,8 +12,8 @@ use wardmesh_common::{clock, link};
 
 use super::random;
 use super::session::{Opened, SessionEnd};
-use super::window::{Sent, Window};
-use crate::spool::{Position, Spool};
+use super::window::{Answered, Sent, Window};
+use crate::spool::{Position, Spool, SpoolError};
 
 /// Batches read from the disk at a time.
 const READ_AHEAD: usize = 16;
@@ -30,47 +29,39 @@ pub(super) async fn run(spool: &Spool, opened: Opened) -> SessionEnd {
     }
     let mut growth = spool.growth();
     let mut receipts = read_receipts(receive);
-    let mut window = Window::new(usize::from(welcome.window));
-    let mut paused_until: Option<Instant> = None;
+    let window = Window::new(usize::from(welcome.window));
+    let mut traffic = Traffic { spool, lane, window, acked: None, paused_until: None };
     loop {
         growth.mark_unchanged();
-        let paused = paused_until.is_some_and(|until| until > Instant::now());
-        if !paused && window.room() > 0 {
-            match next(spool, lane, &window).await {
-                Err(end) => return end,
-                Ok(batches) if !batches.is_empty() => {
-                    for (position, bytes) in batches {
-                        if let Err(end) = transmit(&mut send, &mut window, position, bytes).await {
-                            return end;
-                        }
-                    }
-                    // Take what has been answered meanwhile before reading on.
-                    match drain(spool, lane, &mut window, &mut receipts) {
-                        Ok(pause) => paused_until = pause.or(paused_until),
-                        Err(end) => return end,
-                    }
-                    continue;
-                }
-                Ok(_) => {}
-            }
-        }
-        let wake = paused_until.filter(|_| paused);
-        tokio::select! {
-            receipt = receipts.recv() => {
-                let Some(receipt) = receipt else {
-                    return SessionEnd::Lost("the node closed the lane".to_owned());
-                };
-                match receipt.and_then(|receipt| act(spool, lane, &mut window, receipt)) {
-                    Ok(pause) => paused_until = pause.or(paused_until),
-                    Err(end) => return end,
+        let paused = traffic.paused_until.filter(|until| *until > Instant::now());
+        let end = async {
+            let sent = paused.is_none() && traffic.send_more(&mut send).await?;
+            if !sent {
+                tokio::select! {
+                    receipt = receipts.recv() => traffic.act(receipt.ok_or_else(closed)??)?,
+                    changed = growth.changed() => changed.map_err(|_| SpoolError::Closed)?,
+                    () = wait(paused), if paused.is_some() => {}
                 }
             }
-            changed = growth.changed() => if changed.is_err() {
-                return SessionEnd::Spool(crate::spool::SpoolError::Closed);
-            },
-            () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+            while let Ok(receipt) = receipts.try_recv() {
+                traffic.act(receipt?)?;
+            }
+            traffic.settle();
+            Ok::<(), SessionEnd>(())
+        };
+        if let Err(end) = end.await {
+            traffic.settle();
+            return end;
         }
     }
+}
+
+async fn wait(until: Option<Instant>) {
+    tokio::time::sleep_until(until.unwrap_or_else(Instant::now)).await;
+}
+
+fn closed() -> SessionEnd {
+    SessionEnd::Lost("the node closed the lane".to_owned())
 }
 
 /// What the aggregator has already: forgotten before anything is sent.
@@ -90,87 +81,104 @@ fn take_marks(spool: &Spool, lane: Lane, welcome: &Welcome) -> Result<(), Sessio
     Ok(())
 }
 
-async fn next(
-    spool: &Spool,
+/// A lane's batches on their way.
+struct Traffic<'a> {
+    spool: &'a Spool,
     lane: Lane,
-    window: &Window,
-) -> Result<Vec<(Position, Bytes)>, SessionEnd> {
-    let (spool, cursor, most) = (spool.clone(), window.cursor(), window.room().min(READ_AHEAD));
-    tokio::task::spawn_blocking(move || spool.after(lane, cursor, most))
-        .await
-        .map_err(|cause| SessionEnd::Lost(cause.to_string()))?
-        .map_err(SessionEnd::Spool)
+    window: Window,
+    /// The latest acknowledgement that the spool was not told of yet.
+    acked: Option<(u64, u64)>,
+    paused_until: Option<Instant>,
 }
 
-async fn transmit(
-    send: &mut quinn::SendStream,
-    window: &mut Window,
-    position: Position,
-    bytes: Bytes,
-) -> Result<(), SessionEnd> {
-    let lost = |cause: &dyn std::fmt::Display| SessionEnd::Lost(cause.to_string());
-    let header = Frame::open(&bytes).map_err(|cause| lost(&cause))?.header;
-    window.send(Sent { position, epoch: header.epoch, seq: header.seq });
-    link::send(send, clock::now(), bytes).await.map_err(|cause| lost(&cause))
-}
-
-fn drain(
-    spool: &Spool,
-    lane: Lane,
-    window: &mut Window,
-    receipts: &mut mpsc::Receiver<Result<Receipt, SessionEnd>>,
-) -> Result<Option<Instant>, SessionEnd> {
-    let mut pause = None;
-    while let Ok(receipt) = receipts.try_recv() {
-        pause = act(spool, lane, window, receipt?)?.or(pause);
+impl Traffic<'_> {
+    /// Sends what the window has room for; whether there was anything.
+    async fn send_more(&mut self, send: &mut quinn::SendStream) -> Result<bool, SessionEnd> {
+        if self.window.room() == 0 {
+            return Ok(false);
+        }
+        let (spool, lane) = (self.spool.clone(), self.lane);
+        let (cursor, most) = (self.window.cursor(), self.window.room().min(READ_AHEAD));
+        let batches = tokio::task::spawn_blocking(move || spool.after(lane, cursor, most))
+            .await
+            .map_err(|cause| SessionEnd::Lost(cause.to_string()))??;
+        let lost = |cause: &dyn std::fmt::Display| SessionEnd::Lost(cause.to_string());
+        let any = !batches.is_empty();
+        for (position, bytes) in batches {
+            let header = Frame::open(&bytes).map_err(|cause| lost(&cause))?.header;
+            self.window.send(Sent { position, epoch: header.epoch, seq: header.seq });
+            link::send(send, clock::now(), bytes).await.map_err(|cause| lost(&cause))?;
+        }
+        Ok(any)
     }
-    Ok(pause)
-}
 
-/// Acts on a receipt; returns until when to pause.
-fn act(
-    spool: &Spool,
-    lane: Lane,
-    window: &mut Window,
-    receipt: Receipt,
-) -> Result<Option<Instant>, SessionEnd> {
-    let Receipt { epoch, seq, outcome } = receipt;
-    match outcome {
-        Outcome::Acknowledged(_) => {
-            window.answered(epoch, seq);
-            spool.acked(lane, epoch, seq);
-            Ok(None)
+    /// Acts on a receipt.
+    fn act(&mut self, receipt: Receipt) -> Result<(), SessionEnd> {
+        let Receipt { epoch, seq, outcome } = receipt;
+        if let Outcome::Acknowledged(_) = outcome {
+            self.acknowledge(epoch, seq);
         }
-        Outcome::Gap(expected) => {
-            let Some(start) = window.start_of(epoch) else { return Ok(None) };
-            let before = Position { start, seq: expected.saturating_sub(1) };
-            let due = Position { start, seq: expected };
-            let held = spool.after(lane, Some(before), 1)?;
-            if held.first().is_none_or(|(position, _)| *position != due) {
-                spool.readopt(epoch, random());
-                return Err(SessionEnd::Renewed("the batch that is due is not in the spool"));
+        let sent = match self.window.answer(epoch, seq) {
+            Answered::Batch(sent) => sent,
+            Answered::Stale => return Ok(()),
+            Answered::Unknown => {
+                return Err(SessionEnd::Protocol("a receipt for no batch under way".to_owned()));
             }
-            window.rewind(Some(before));
-            Ok(None)
-        }
-        Outcome::Rejected(Reason::EpochClosed | Reason::Forked) => {
-            spool.readopt(epoch, random());
-            Err(SessionEnd::Renewed("the aggregator does not go on with the epoch"))
-        }
-        Outcome::Rejected(reason) => {
-            if let Some(position) = window.find(epoch, seq) {
-                tracing::error!(%lane, seq, %reason, "a batch was rejected for good: dead letter");
-                spool.dead(lane, position, reason.as_str());
+        };
+        match outcome {
+            Outcome::Acknowledged(_) => Ok(()),
+            Outcome::Gap(expected) => self.fill(sent, expected),
+            Outcome::Rejected(Reason::EpochClosed | Reason::Forked) => {
+                self.settle();
+                self.spool.readopt(epoch, random());
+                Err(SessionEnd::Renewed("the aggregator does not go on with the epoch"))
             }
-            window.answered(epoch, seq);
-            Ok(None)
-        }
-        Outcome::Unavailable(retry_after) => {
-            let Some(position) = window.find(epoch, seq) else { return Ok(None) };
-            window.rewind(Some(Position { seq: position.seq - 1, ..position }));
-            Ok(Some(Instant::now() + Duration::from_millis(u64::from(retry_after))))
+            Outcome::Rejected(reason) => {
+                tracing::error!(lane = %self.lane, seq, %reason, "rejected for good: dead letter");
+                self.spool.dead(self.lane, sent.position, reason.as_str());
+                Ok(())
+            }
+            Outcome::Unavailable(retry_after) => {
+                self.window.rewind(Some(before(sent.position)));
+                let pause = Duration::from_millis(u64::from(retry_after));
+                self.paused_until = Some(Instant::now() + pause);
+                Ok(())
+            }
         }
     }
+
+    fn acknowledge(&mut self, epoch: u64, seq: u64) {
+        if self.acked.is_some_and(|(of, _)| of != epoch) {
+            self.settle();
+        }
+        let through = self.acked.map_or(seq, |(_, through)| through.max(seq));
+        self.acked = Some((epoch, through));
+    }
+
+    /// Tells the spool what was acknowledged, once for many receipts.
+    fn settle(&mut self) {
+        if let Some((epoch, seq)) = self.acked.take() {
+            self.spool.acked(self.lane, epoch, seq);
+        }
+    }
+
+    /// Goes back to the batch that the aggregator misses.
+    fn fill(&mut self, sent: Sent, expected: u64) -> Result<(), SessionEnd> {
+        self.settle();
+        let due = Position { start: sent.position.start, seq: expected };
+        let held = self.spool.after(self.lane, Some(before(due)), 1)?;
+        if held.first().is_none_or(|(position, _)| *position != due) {
+            self.spool.readopt(sent.epoch, random());
+            return Err(SessionEnd::Renewed("the batch that is due is not in the spool"));
+        }
+        self.window.rewind(Some(before(due)));
+        Ok(())
+    }
+}
+
+/// The place just before a batch.
+fn before(position: Position) -> Position {
+    Position { seq: position.seq.saturating_sub(1), ..position }
 }
 
 /// Reads receipts in a task of its own: reading a frame must not be cancelled half-way.

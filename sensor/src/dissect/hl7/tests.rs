@@ -1,3 +1,5 @@
+//! Tables and hostile bytes: messages in and out of frames, and that no canary leaves.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tables and hostile bytes: header blocks, bodies that must be passed over, and that no canary leaves.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
@@ -47,7 +49,7 @@ fn bodies_are_passed_over_by_their_framing() {
     let open = format!("HTTP/1.0 200 OK\r\nServer: s\r\n\r\n{trap}");
     assert_eq!(lines(open.as_bytes()), ["|||s"]);
     let tunnel = format!("CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n{trap}");
-    assert_eq!(lines(tunnel.as_bytes()), ["CONNECT|h:443||"]);
+    assert_eq!(lines(tunnel.as_bytes()), ["CONNECT|h||"]);
     let upgrade = format!("HTTP/1.1 101 Switching\r\nServer: s\r\n\r\n{trap}");
     assert_eq!(lines(upgrade.as_bytes()), ["|||s"]);
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 OK\r\nServer: s\r\n\r\n";
@@ -84,6 +86,14 @@ fn knows_http_by_its_start_line() {
     ];
     for (bytes, expect) in cases {
         assert_eq!(Http.probe(&tcp(bytes, false)), expect, "{}", bytes.escape_ascii());
+    }
+}
+
+#[test]
+fn a_host_is_named_without_its_port() {
+    let cases = [("a:8080", "a"), ("a", "a"), ("[::1]:80", "[::1]"), ("::1", "::1"), (":1", ":1")];
+    for (host, expect) in cases {
+        assert_eq!(without_port(host), expect);
     }
 }
 

@@ -164,3 +164,31 @@ fn a_hole_is_waited_for_within_limits() {
     table.tcp((CLIENT, SERVER), "A", 7, &toy(b'O', "b"));
     assert_eq!(table.texts(), ["a", "b"]);
 }
+
+#[test]
+fn loss_costs_only_the_messages_that_it_hits() {
+    for seed in 0..200 {
+        let mut numbers = Numbers(seed);
+        let texts: Vec<String> =
+            (0..40).map(|n| format!("{n}-{}", "y".repeat(numbers.below(300)))).collect();
+        let mut table = Table::new();
+        table.tcp((CLIENT, SERVER), "S", 0, b"");
+        let (mut sequence, mut whole, mut lost) = (1, Vec::new(), false);
+        for text in &texts {
+            // Each message begins a segment, as senders write them.
+            let mut kept = true;
+            for segment in toy(b'O', text).chunks(100) {
+                if numbers.below(8) == 0 {
+                    (kept, lost) = (false, true);
+                } else {
+                    table.tcp((CLIENT, SERVER), "A", sequence, segment);
+                }
+                sequence += segment.len() as u32;
+            }
+            whole.extend(kept.then(|| text.clone()));
+        }
+        table.finish();
+        assert!(lost, "seed {seed}");
+        assert_eq!(table.texts(), whole, "seed {seed}");
+    }
+}

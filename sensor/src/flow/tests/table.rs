@@ -150,3 +150,35 @@ fn a_flow_costs_what_the_limits_say() {
     let size = size_of::<Flow>() + size_of::<connection::Connection>();
     assert!(size <= 600, "{size} bytes and its key and timer");
 }
+
+#[test]
+fn hostile_packets_are_all_counted_and_none_is_held_for_ever() {
+    let limits = Limits { flows_max: 40, held_bytes_max: 200_000 };
+    for seed in 0..20 {
+        let (mut table, mut numbers) = (Table::with(limits), Numbers(seed));
+        let count = 4_000;
+        for _ in 0..count {
+            let ends = ((numbers.below(4) as u8, 1_000 + numbers.below(8) as u16), SERVER);
+            let ends = if numbers.below(2) == 0 { ends } else { (ends.1, ends.0) };
+            let marks = ["", "A", "A", "A", "S", "SA", "FA", "R", "SFRA"][numbers.below(9)];
+            let near = numbers.below(5_000) as u32;
+            let sequence =
+                near.wrapping_add([0, 0, 0, 1 << 31, u32::MAX - 2_000][numbers.below(5)]);
+            let kind = b"OOOSMZLHx"[numbers.below(9)];
+            let mut payload = toy(kind, &"T".repeat(numbers.below(600)));
+            payload.truncate(numbers.below(700));
+            let length = payload.len() + [0, 0, 0, 300][numbers.below(4)];
+            table.wait([0, 0, 0, 0, 0, 1, 70][numbers.below(7)]);
+            table.tcp_cut(ends, marks, sequence, &payload, length);
+            assert!(table.table.flows() <= limits.flows_max);
+            assert!(table.table.held_bytes() <= limits.held_bytes_max);
+        }
+        table.wait(TCP_IDLE_MAX.as_secs());
+        let now = table.now;
+        table.table.expire(now, &mut Sink { events: &mut table.events, tally: &mut table.tally });
+        assert_eq!((table.table.flows(), table.table.held_bytes()), (0, 0), "seed {seed}");
+        let flows = table.flows();
+        let counted = flows.iter().map(|flow| counts(flow)).map(|[a, _, b, _, _]| a + b);
+        assert_eq!(counted.sum::<u64>(), count, "seed {seed}");
+    }
+}
