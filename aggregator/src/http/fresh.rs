@@ -136,6 +136,7 @@ impl Fresh {
             since: None,
             until: None,
             history_from: None,
+            missing: None,
         }
     }
 

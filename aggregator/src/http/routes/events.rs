@@ -8,11 +8,12 @@ use wardmesh_common::time::Timestamp;
 
 use crate::http::Api;
 use crate::http::backend::{Consistency, EventsError};
-use crate::http::events::{EventPage, EventQuery, EventRef};
 use crate::http::fresh::{RETRY, ReadParameters, time};
-use crate::http::page::{List, PageParameters, Paging};
+use crate::http::page::{List, MissingView, PageParameters, Paging};
 use crate::http::problem::{Problem, ProblemBody, kinds};
 use crate::http::query::{Asked, Parameters};
+use crate::state::findings;
+use crate::store::{EventPage, EventQuery, EventRef};
 
 mod view;
 
@@ -30,18 +31,18 @@ const FILTERS: &[&str] = &["device", "site", "sensor", "since", "until", "after"
 
 /// An event's id: where it lies in the log, the same on every node.
 pub(super) fn event_id(at: EventRef) -> String {
-    format!("evt_{}-{}-{}", at.index, at.ordinal, at.position)
+    format!("evt_{at}")
+}
+
+/// The same for an event that the state names.
+pub(super) fn evidence_id(at: findings::EventRef) -> String {
+    let findings::EventRef { index, ordinal, position } = at;
+    event_id(EventRef { index, ordinal, position })
 }
 
 /// Reads an event's id; only the text that [`event_id`] writes.
 fn read_event_id(text: &str) -> Option<EventRef> {
-    let mut numbers = text.strip_prefix("evt_")?.splitn(3, '-');
-    let at = EventRef {
-        index: numbers.next()?.parse().ok()?,
-        ordinal: numbers.next()?.parse().ok()?,
-        position: numbers.next()?.parse().ok()?,
-    };
-    (event_id(at) == text).then_some(at)
+    text.strip_prefix("evt_")?.parse().ok()
 }
 
 /// Events in log order: as they were agreed on, not as they were observed. Without `since`, `sensor`
@@ -65,11 +66,13 @@ async fn list(State(api): State<Api>, asked: Asked) -> Result<Response, Problem>
     let now = api.backend.state().at();
     let query = query(&asked, &parameters, &paging, now)?;
     let (since, until) = (query.since, query.until);
-    let EventPage { events, next, history_from } = scan(&api, query).await?;
+    let EventPage { events, next, history_from, missing, .. } = scan(&api, query).await?;
     let state = api.backend.state();
     let mut meta = fresh.meta(&state, &asked.principal.tenant);
     (meta.since, meta.until) = (since.map(time), until.map(time));
     meta.history_from = Some(history_from);
+    meta.missing =
+        missing.map(|missing| MissingView { from: missing.from, through: missing.through });
     let page = paging.page(next.map(key), since, until);
     Ok(fresh.list(&asked, events.into_iter().map(EventItem::of).collect(), page, meta))
 }

@@ -24,11 +24,11 @@ use crate::http::backend::{
     Backend, Check, ClusterStatus, Consistency, Founded, Freshness, InitError, InitRequest, Member,
     MemberStatus, ProposeError, ReadError, Reading,
 };
-use crate::http::events::{EventPage, EventQuery, EventRef, StoredEvent};
 use crate::state::State;
 use crate::state::command::{Action, Command};
 use crate::state::receipt::Receipt;
 use crate::state::testkit::{Fleet, at, from_ip, says, sensor, sighting, site};
+use crate::store::{EventPage, EventQuery, EventRef, StoredEvent};
 
 pub(super) const TOKEN: &str = "correct-horse";
 
@@ -137,7 +137,8 @@ impl Backend for Fake {
         let events: Vec<_> = self.stored.iter().filter(wanted).take(query.limit).cloned().collect();
         let full = events.len() == query.limit;
         let next = events.last().filter(|_| full).map(|last| last.reference);
-        async move { Ok(EventPage { events, next, history_from: 1 }) }.boxed()
+        async move { Ok(EventPage { events, next, history_from: 1, ..EventPage::default() }) }
+            .boxed()
     }
 
     fn propose(&self, action: Action) -> BoxFuture<'_, Result<(Receipt, u64), ProposeError>> {

@@ -145,6 +145,7 @@ async fn only_a_scan_of_the_whole_fleet_has_a_default_time() {
         ("until=2026-01-03T00:00:00Z", Some("2026-01-02T00:00:00.000Z")),
         ("since=-1h", Some("2026-01-06T07:00:00.000Z")),
         (&by_sensor, None),
+        ("device=dev_01JGZ8K3M5N7P9Q1R3S5T7V9WX", None),
     ];
     for (query, since) in cases {
         let body = client.fetch(&format!("/api/v1/events?{query}")).await.json();

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use wardmesh_common::time::Timestamp;
 
 use crate::http::fresh::{time, time_of};
-use crate::http::routes::events::event_id;
+use crate::http::routes::events::evidence_id;
 use crate::http::silence::state_of;
 use crate::state::receipt::Watermark;
 use crate::state::sensors::{Fork, Sensor};
@@ -123,7 +123,7 @@ impl ForkView {
             first_at: time(fork.first_at),
             last_at: time(fork.last_at),
             count: fork.count,
-            evidence: event_id(fork.evidence),
+            evidence: evidence_id(fork.evidence),
         }
     }
 }
@@ -138,8 +138,8 @@ pub(super) struct WatermarkView {
     lane: &'static str,
     /// The last sequence number that is applied with all before it; 0 before the first.
     contiguous_seq: u64,
-    /// Events applied in this lane of this epoch.
-    count: u64,
+    /// Events applied in this lane of this epoch; null where the state does not count them.
+    count: Option<u64>,
     /// The chain hash there: 16 hexadecimal digits.
     chain: String,
 }
@@ -150,7 +150,7 @@ impl WatermarkView {
             epoch: epoch(mark.epoch),
             lane: mark.lane.as_str(),
             contiguous_seq: mark.seq,
-            count: 0,
+            count: None,
             chain: epoch(mark.chain),
         }
     }
