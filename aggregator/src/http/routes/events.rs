@@ -8,7 +8,7 @@ use wardmesh_common::time::Timestamp;
 
 use crate::http::Api;
 use crate::http::backend::{Consistency, EventsError};
-use crate::http::events::{EventPage, EventQuery, EventRef};
+use crate::store::{EventPage, EventQuery, EventRef, NotAnEventRef};
 use crate::http::fresh::{RETRY, ReadParameters, time};
 use crate::http::page::{List, PageParameters, Paging};
 use crate::http::problem::{Problem, ProblemBody, kinds};
@@ -27,22 +27,6 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 const SPAN_DEFAULT: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 const FILTERS: &[&str] = &["device", "site", "sensor", "since", "until", "after"];
-
-/// An event's id: where it lies in the log, the same on every node.
-pub(super) fn event_id(at: EventRef) -> String {
-    format!("evt_{}-{}-{}", at.index, at.ordinal, at.position)
-}
-
-/// Reads an event's id; only the text that [`event_id`] writes.
-fn read_event_id(text: &str) -> Option<EventRef> {
-    let mut numbers = text.strip_prefix("evt_")?.splitn(3, '-');
-    let at = EventRef {
-        index: numbers.next()?.parse().ok()?,
-        ordinal: numbers.next()?.parse().ok()?,
-        position: numbers.next()?.parse().ok()?,
-    };
-    (event_id(at) == text).then_some(at)
-}
 
 /// Events in log order: as they were agreed on, not as they were observed. Without `since`, `sensor`
 /// or `device` those observed in the last 24 hours.
@@ -104,8 +88,9 @@ fn query(
 
 fn after(parameters: &Parameters<'_>) -> Result<Option<EventRef>, Problem> {
     let Some(text) = parameters.one("after")? else { return Ok(None) };
-    let cause = "it is not an event's id such as evt_412-0-17";
-    read_event_id(text).map(Some).ok_or_else(|| Problem::parameter("after", cause))
+    text.parse().map(Some).map_err(|cause: NotAnEventRef| {
+        Problem::parameter("after", &cause.to_string())
+    })
 }
 
 async fn scan(api: &Api, query: EventQuery) -> Result<EventPage, Problem> {
@@ -139,13 +124,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_named_in_one_way_only() {
+    fn a_cursor_reads_back() {
         let at = EventRef { index: 412, ordinal: 0, position: 17 };
-        assert_eq!(read_event_id(&event_id(at)), Some(at));
         assert_eq!(read_key(&key(at)), Some(at));
-        for text in ["", "evt_", "evt_1-2", "evt_1-2-3-4", "evt_+1-2-3", "evt_01-2-3", "412-0-17"] {
-            assert_eq!(read_event_id(text), None, "{text}");
-        }
         assert_eq!(read_key(&[0; 15]), None);
     }
 }
