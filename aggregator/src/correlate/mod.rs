@@ -9,8 +9,10 @@ use wardmesh_common::id::{DeviceId, SensorId, SiteId};
 use wardmesh_common::net::MacAddress;
 use wardmesh_common::time::Timestamp;
 
+pub mod reference;
 mod rules;
 
+pub use reference::EventRef;
 pub use rules::RULES;
 
 /// References to events that a verdict names.
@@ -100,17 +102,6 @@ pub struct Fork {
     pub count: u64,
     /// Where the first one lies in the log.
     pub evidence: EventRef,
-}
-
-/// Where an event lies in the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventRef {
-    /// The Raft log index.
-    pub index: u64,
-    /// The batch's position among the command's submissions.
-    pub ordinal: u32,
-    /// The event's position in the batch.
-    pub position: u32,
 }
 
 /// How grave a finding is (OCSF `severity_id`).

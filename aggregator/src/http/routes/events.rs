@@ -12,8 +12,7 @@ use crate::http::fresh::{RETRY, ReadParameters, time};
 use crate::http::page::{List, MissingView, PageParameters, Paging};
 use crate::http::problem::{Problem, ProblemBody, kinds};
 use crate::http::query::{Asked, Parameters};
-use crate::state::findings;
-use crate::store::{EventPage, EventQuery, EventRef};
+use crate::store::{EventPage, EventQuery, EventRef, NotAnEventRef};
 
 mod view;
 
@@ -28,22 +27,6 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 const SPAN_DEFAULT: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 const FILTERS: &[&str] = &["device", "site", "sensor", "since", "until", "after"];
-
-/// An event's id: where it lies in the log, the same on every node.
-pub(super) fn event_id(at: EventRef) -> String {
-    format!("evt_{at}")
-}
-
-/// The same for an event that the state names.
-pub(super) fn evidence_id(at: findings::EventRef) -> String {
-    let findings::EventRef { index, ordinal, position } = at;
-    event_id(EventRef { index, ordinal, position })
-}
-
-/// Reads an event's id; only the text that [`event_id`] writes.
-fn read_event_id(text: &str) -> Option<EventRef> {
-    text.strip_prefix("evt_")?.parse().ok()
-}
 
 /// Events in log order: as they were agreed on, not as they were observed. Without `since`, `sensor`
 /// or `device` those observed in the last 24 hours.
@@ -71,8 +54,7 @@ async fn list(State(api): State<Api>, asked: Asked) -> Result<Response, Problem>
     let mut meta = fresh.meta(&state, &asked.principal.tenant);
     (meta.since, meta.until) = (since.map(time), until.map(time));
     meta.history_from = Some(history_from);
-    meta.missing =
-        missing.map(|missing| MissingView { from: missing.from, through: missing.through });
+    meta.missing = missing.map(|gap| MissingView { from: gap.from, through: gap.through });
     let page = paging.page(next.map(key), since, until);
     Ok(fresh.list(&asked, events.into_iter().map(EventItem::of).collect(), page, meta))
 }
@@ -107,8 +89,8 @@ fn query(
 
 fn after(parameters: &Parameters<'_>) -> Result<Option<EventRef>, Problem> {
     let Some(text) = parameters.one("after")? else { return Ok(None) };
-    let cause = "it is not an event's id such as evt_412-0-17";
-    read_event_id(text).map(Some).ok_or_else(|| Problem::parameter("after", cause))
+    let read = text.parse();
+    read.map(Some).map_err(|cause: NotAnEventRef| Problem::parameter("after", cause))
 }
 
 async fn scan(api: &Api, query: EventQuery) -> Result<EventPage, Problem> {
@@ -142,13 +124,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_named_in_one_way_only() {
+    fn a_cursor_reads_back() {
         let at = EventRef { index: 412, ordinal: 0, position: 17 };
-        assert_eq!(read_event_id(&event_id(at)), Some(at));
         assert_eq!(read_key(&key(at)), Some(at));
-        for text in ["", "evt_", "evt_1-2", "evt_1-2-3-4", "evt_+1-2-3", "evt_01-2-3", "412-0-17"] {
-            assert_eq!(read_event_id(text), None, "{text}");
-        }
         assert_eq!(read_key(&[0; 15]), None);
     }
 }

@@ -10,7 +10,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wardmesh_common::id::{DeviceId, FindingId, MintedId, SiteId};
 
-use super::events::evidence_id;
 use crate::http::Api;
 use crate::http::backend::Consistency;
 use crate::http::fresh::{ReadParameters, time};
@@ -75,7 +74,7 @@ impl FindingView {
             last_seen: time(finding.last_seen),
             raised_at: time(finding.raised_at),
             changed_at: time(finding.changed_at),
-            evidence: finding.evidence.iter().map(|at| evidence_id(*at)).collect(),
+            evidence: finding.evidence.iter().map(|at| at.to_string()).collect(),
             detail: finding.detail.clone(),
         }
     }

@@ -125,7 +125,7 @@ async fn an_event_has_its_members_and_no_others() {
     assert_eq!(event["observed_at"], "2026-01-05T08:00:01.000000000Z");
     assert_eq!(event["received_at"], "2026-01-06T08:00:00.000Z");
     assert_eq!(event["epoch"], "0000000000000001");
-    assert_eq!(event["id"], format!("evt_{}-0-0", event["index"]));
+    assert_eq!(event["id"], format!("{}-0-0", event["index"]));
     assert_eq!(
         event["device"],
         json!({"mac": "00:09:fb:00:00:01", "ip": "10.0.0.1", "vlan": null})
@@ -161,7 +161,7 @@ async fn findings_name_their_sites_and_events() {
     let body = client.fetch("/api/v1/findings").await.json();
     let finding = &data(&body)[0];
     assert_eq!(finding["sites"], json!(["north", "south"]), "{finding}");
-    assert!(finding["evidence"][0].as_str().unwrap().starts_with("evt_"));
+    assert!(finding["evidence"][0].as_str().unwrap().ends_with("-0-0"));
     let id = finding["id"].as_str().unwrap();
     assert_eq!(client.fetch(&format!("/api/v1/findings/{id}")).await.json(), *finding);
     let rule = finding["rule"].as_str().unwrap();

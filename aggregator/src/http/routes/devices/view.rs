@@ -6,7 +6,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::fresh::time;
-use crate::http::routes::events::evidence_id;
 use crate::state::devices::Device;
 use crate::state::evidence::Evidence;
 
@@ -184,7 +183,7 @@ impl DeviceDetail {
                 .iter()
                 .map(|visit| VisitView { from: time(visit.from), to: time(visit.to) })
                 .collect(),
-            evidence: evidence_id(presence.evidence),
+            evidence: presence.evidence.to_string(),
         });
         let services = device.services.iter().map(|service| ServiceView {
             transport: service.transport.to_string(),

@@ -5,7 +5,6 @@ use utoipa::ToSchema;
 use wardmesh_common::event::json::{Attributes, Counters};
 use wardmesh_common::event::{Attribute, Counter, Party, Peer, Service};
 
-use super::event_id;
 use crate::http::fresh::time;
 use crate::http::routes::sensors::epoch;
 use crate::store::StoredEvent;
@@ -58,7 +57,7 @@ pub(super) struct EventItem {
 impl EventItem {
     pub(super) fn of(stored: StoredEvent) -> Self {
         Self {
-            id: event_id(stored.reference),
+            id: stored.reference.to_string(),
             site: stored.site.to_string(),
             sensor: stored.sensor.to_string(),
             epoch: epoch(stored.epoch),

@@ -7,7 +7,6 @@ use utoipa::ToSchema;
 use wardmesh_common::time::Timestamp;
 
 use crate::http::fresh::{time, time_of};
-use crate::http::routes::events::evidence_id;
 use crate::http::silence::state_of;
 use crate::state::receipt::Watermark;
 use crate::state::sensors::{Fork, Sensor};
@@ -123,7 +122,7 @@ impl ForkView {
             first_at: time(fork.first_at),
             last_at: time(fork.last_at),
             count: fork.count,
-            evidence: evidence_id(fork.evidence),
+            evidence: fork.evidence.to_string(),
         }
     }
 }
