@@ -125,7 +125,7 @@ async fn an_event_has_its_members_and_no_others() {
     assert_eq!(event["observed_at"], "2026-01-05T08:00:01.000000000Z");
     assert_eq!(event["received_at"], "2026-01-06T08:00:00.000Z");
     assert_eq!(event["epoch"], "0000000000000001");
-    assert_eq!(event["id"], format!("{}-0-0", event["index"]));
+    assert_eq!(event["id"], format!("evt_{}-0-0", event["index"]));
     assert_eq!(
         event["device"],
         json!({"mac": "00:09:fb:00:00:01", "ip": "10.0.0.1", "vlan": null})
