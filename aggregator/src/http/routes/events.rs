@@ -8,7 +8,8 @@ use wardmesh_common::time::Timestamp;
 
 use crate::http::Api;
 use crate::http::backend::{Consistency, EventsError};
-use crate::http::fresh::{RETRY, ReadParameters, time};
+use crate::http::form::time;
+use crate::http::fresh::{RETRY, ReadParameters};
 use crate::http::page::{List, MissingView, PageParameters, Paging};
 use crate::http::problem::{Problem, ProblemBody, kinds};
 use crate::http::query::{Asked, Parameters};

@@ -140,3 +140,20 @@ async fn a_panic_ends_one_request_only() {
     assert_eq!(client.fetch("/nowhere").await.status, 404);
     assert_eq!(fake.answered.lock().last().unwrap().0, "unmatched");
 }
+
+#[tokio::test]
+async fn past_the_limit_requests_are_turned_away_and_probes_are_not() {
+    let client = client();
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..crate::http::layers::REQUESTS_MAX {
+        let client = client.clone();
+        waiting.spawn(async move { client.fetch("/api/v1/sites?min_index=9999&wait=20s").await });
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let answer = client.fetch("/api/v1/sites").await;
+    answer.is_problem(503, "overloaded");
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(client.fetch("/livez").await.status, 200);
+    waiting.shutdown().await;
+    assert_eq!(client.fetch("/api/v1/sites").await.status, 200);
+}
