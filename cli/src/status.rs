@@ -28,7 +28,7 @@ const COUNTED_MAX: usize = 100_000;
 /// How often a cluster that is waited for is asked.
 const WAIT_STEP: Duration = Duration::from_millis(500);
 
-/// See [`crate::cli::Command::Status`].
+/// See [`crate::cli::Ask::Status`].
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Wait until the cluster has a leader, this many seconds at most
