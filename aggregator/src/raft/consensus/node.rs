@@ -18,6 +18,9 @@ use crate::raft::rpc::NodeStatus;
 use crate::raft::snapshot::Snapshots;
 use crate::raft::types::{LogId, Member, Raft, StoredMembership, TypeConfig};
 
+/// Between two looks for a leader.
+pub(super) const LEADER_POLL: Duration = Duration::from_millis(50);
+
 /// Leases without an answer after which a leader is taken for cut off.
 const LEASES_UNTIL_ALONE: u32 = 2;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::node::{Node, Route};
+use super::node::{LEADER_POLL, Node, Route};
 use crate::raft::network::Peer;
 use crate::raft::proposer::forward::{lost, unavailable};
 use crate::raft::proposer::{OUTCOME_PATIENCE, Unavailable};
@@ -14,9 +14,6 @@ use crate::state::receipt::Receipt;
 
 /// How long a command waits for somebody to lead: two elections.
 const LEADER_PATIENCE: Duration = Duration::from_secs(3);
-
-/// Between two looks for a leader.
-const LEADER_POLL: Duration = Duration::from_millis(50);
 
 impl Node {
     /// Tries again while it is certain that nothing was written.

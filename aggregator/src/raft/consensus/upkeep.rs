@@ -163,3 +163,71 @@ fn purgeable(
         .filter(|matched| *matched >= laggard);
     Some(needed.fold(upto, u64::min))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::raft::testing::log_id;
+    use crate::raft::types::TypeConfig;
+
+    const COMPACTION: Compaction = Compaction {
+        snapshot_entries: 0,
+        snapshot_bytes: 0,
+        keep_entries: 10,
+        laggard_entries: 50,
+    };
+
+    /// A leader of three at entry 100 with a snapshot of entry 95; both followers are reachable and
+    /// have so much.
+    fn leader(matched: [u64; 2]) -> RaftMetrics<TypeConfig> {
+        let at = |index| Some(log_id(1, index));
+        let now = openraft::metrics::SerdeInstant::new(openraft::TokioInstant::now());
+        let [second, third] = matched;
+        RaftMetrics {
+            last_log_index: Some(100),
+            last_applied: at(100),
+            snapshot: at(95),
+            replication: Some(BTreeMap::from([(1, at(100)), (2, at(second)), (3, at(third))])),
+            heartbeat: Some(BTreeMap::from([(2, Some(now)), (3, Some(now))])),
+            ..RaftMetrics::new_initial(1)
+        }
+    }
+
+    #[test]
+    fn a_purge_leaves_what_someone_needs() {
+        // (what the followers have, what is archived) → up to where
+        let cases = [
+            (([100, 100], u64::MAX), 90),
+            (([100, 100], 42), 42),
+            (([100, 70], u64::MAX), 70),
+            (([60, 70], u64::MAX), 60),
+            // Too far behind: it gets a snapshot.
+            (([100, 49], u64::MAX), 90),
+        ];
+        for ((matched, archived), upto) in cases {
+            let metrics = leader(matched);
+            let purged = purgeable(&metrics, archived, &COMPACTION);
+            assert_eq!(purged, Some(upto), "{matched:?} {archived}");
+        }
+    }
+
+    #[test]
+    fn who_is_gone_holds_up_nothing() {
+        let mut metrics = leader([100, 70]);
+        metrics.heartbeat = Some(BTreeMap::from([(3, None)]));
+        assert_eq!(purgeable(&metrics, u64::MAX, &COMPACTION), Some(90));
+        metrics.snapshot = None;
+        assert_eq!(purgeable(&metrics, u64::MAX, &COMPACTION), None);
+    }
+
+    #[test]
+    fn clocks_agree_within_two_seconds_either_way() {
+        let at = |seconds| Timestamp::from_parts(seconds, 0);
+        assert!(agree(at(10), at(12)) && agree(at(12), at(10)));
+        assert!(!agree(at(10), at(13)) && !agree(at(13), at(10)));
+    }
+}
