@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::node::{LEADER_POLL, Node, Route};
 use crate::raft::network::Peer;
+use crate::raft::proposer::Unavailable;
 use crate::raft::proposer::forward::{lost, unavailable};
-use crate::raft::proposer::{OUTCOME_PATIENCE, Unavailable};
 use crate::raft::rpc::{Reply, Request};
 use crate::state::command::Action;
 use crate::state::receipt::Receipt;
@@ -44,7 +44,7 @@ impl Node {
         action: Action,
     ) -> Result<(Receipt, u64), Unavailable> {
         let request = Request::Propose(action);
-        match self.peers.call(leader, &request, OUTCOME_PATIENCE).await {
+        match self.call_leader(leader, &request).await {
             Ok(Reply::Proposed { receipt, index }) => Ok((receipt, index)),
             Ok(reply) => Err(unavailable(reply)),
             Err(cause) => Err(lost(&cause)),
