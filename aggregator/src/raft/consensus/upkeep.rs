@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::{Instant, RaftMetrics};
-use tokio::time::MissedTickBehavior;
+use openraft::metrics::WaitError;
+use openraft::{Instant as _, RaftMetrics};
+use tokio::time::{Instant, MissedTickBehavior};
 use wardmesh_common::clock;
 use wardmesh_common::time::Timestamp;
 
@@ -29,6 +30,9 @@ const REACHABLE: Duration = Duration::from_secs(10);
 
 /// How long a snapshot that was asked for may take.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Between two askings for it.
+const SNAPSHOT_POLL: Duration = Duration::from_secs(1);
 
 /// Clocks of members that differ by less agree, for a step of the wall clock.
 const CLOCKS_AGREE: Duration = Duration::from_secs(2);
@@ -115,15 +119,22 @@ fn progress(node: &Node) -> (u64, u64) {
     (index(metrics.last_applied.as_ref()), index(metrics.snapshot.as_ref()))
 }
 
+/// Asks until it is there: openraft ignores what is asked for while it builds an earlier one.
 async fn build(node: &Node, applied: u64) {
-    if node.raft.trigger().snapshot().await.is_err() {
-        return;
+    let deadline = Instant::now() + SNAPSHOT_PATIENCE;
+    while Instant::now() < deadline {
+        if node.raft.trigger().snapshot().await.is_err() {
+            return;
+        }
+        let wait = node.raft.wait(Some(SNAPSHOT_POLL));
+        let reached =
+            |metrics: &RaftMetrics<TypeConfig>| index(metrics.snapshot.as_ref()) >= applied;
+        match wait.metrics(reached, "a snapshot is built").await {
+            Ok(_) | Err(WaitError::ShuttingDown) => return,
+            Err(WaitError::Timeout(..)) => {}
+        }
     }
-    let wait = node.raft.wait(Some(SNAPSHOT_PATIENCE));
-    let reached = |metrics: &RaftMetrics<TypeConfig>| index(metrics.snapshot.as_ref()) >= applied;
-    if let Err(cause) = wait.metrics(reached, "a snapshot is built").await {
-        tracing::warn!(%cause, applied, "a snapshot is not ready yet");
-    }
+    tracing::warn!(applied, "no snapshot was built within {SNAPSHOT_PATIENCE:?}");
 }
 
 async fn purge(node: &Node) {
@@ -185,7 +196,7 @@ mod tests {
     /// have so much.
     fn leader(matched: [u64; 2]) -> RaftMetrics<TypeConfig> {
         let at = |index| Some(log_id(1, index));
-        let now = openraft::metrics::SerdeInstant::new(openraft::TokioInstant::now());
+        let now = openraft::metrics::SerdeInstant::new(openraft::Instant::now());
         let [second, third] = matched;
         RaftMetrics {
             last_log_index: Some(100),
