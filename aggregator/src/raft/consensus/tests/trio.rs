@@ -121,7 +121,7 @@ impl Frozen for Written {
 }
 
 /// A node of a [`Trio`]: its settings outlive its runs.
-struct Member3 {
+struct Seat {
     settings: Settings,
     running: Option<(Arc<Consensus>, Arc<Tally>)>,
 }
@@ -129,7 +129,7 @@ struct Member3 {
 /// Three nodes of one cluster, numbered from 1.
 pub(super) struct Trio {
     pub(super) authority: Authority,
-    nodes: BTreeMap<NodeId, Member3>,
+    nodes: BTreeMap<NodeId, Seat>,
     _folder: TempDir,
 }
 
@@ -169,7 +169,7 @@ impl Trio {
         let mut nodes = BTreeMap::new();
         for node_id in 1..=3 {
             let settings = settings(&folder, &authority, node_id);
-            nodes.insert(node_id, Member3 { settings, running: None });
+            nodes.insert(node_id, Seat { settings, running: None });
         }
         let mut trio = Self { authority, nodes, _folder: folder };
         for node_id in 1..=3 {
