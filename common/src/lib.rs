@@ -5,14 +5,16 @@
 //! as an argument. Both sides depend on this crate and never on each other.
 
 pub mod clock;
-//pub mod config;
+pub mod config;
 pub mod event;
 pub mod id;
+pub mod link;
 pub mod map;
 pub mod net;
+pub mod shutdown;
 pub mod sighting;
-//pub mod telemetry;
-pub mod link;
+pub mod telemetry;
+pub mod text;
 pub mod time;
 pub mod tls;
 pub mod wire;

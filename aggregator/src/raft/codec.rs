@@ -19,7 +19,7 @@ mod tests;
 /// The kind byte of an entry that holds nothing: the first of a leader's term.
 const BLANK: u8 = 0;
 /// The kind byte of a command.
-const COMMAND: u8 = 1;
+pub(super) const COMMAND: u8 = 1;
 /// The kind byte of a membership.
 const MEMBERSHIP: u8 = 2;
 

@@ -5,7 +5,7 @@
 //!   Hello{epoch, held, …}        ──────────►
 //!                                ◄──────────  Welcome{watermarks, window, …}  or  Refusal
 //!   Batch Batch Batch …          ──────────►
-//!                                ◄──────────  Receipt{epoch, seq, outcome} …  cumulative
+//!                                ◄──────────  Receipt{epoch, seq, outcome} …  one a batch, in order
 //! ```
 
 use bytes::Bytes;
@@ -73,7 +73,8 @@ pub struct Mark {
     pub chain: u64,
 }
 
-/// What became of a batch. Cumulative: `Acknowledged` at `seq` covers all before it in the epoch.
+/// What became of a batch: one for each batch, in the order of the batches. `Acknowledged` at `seq`
+/// covers all before it in the epoch.
 #[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The epoch of the batch.

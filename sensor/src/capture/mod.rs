@@ -1,5 +1,14 @@
 //! Where frames come from: capture files now, live interfaces later. Both yield the same [`Frame`]s.
 
+mod file;
+mod pcap;
+mod pcapng;
+mod source;
+#[cfg(test)]
+mod tests;
+
+pub use file::{CaptureError, CaptureFile, FRAME_BYTES_MAX, Truncated};
+
 use wardmesh_common::time::Timestamp;
 
 /// One captured frame, borrowed from the reader's buffer until the next is asked for.
@@ -38,4 +47,22 @@ pub enum LinkType {
     LinuxSll2,
     /// Any other, by its number: frames are counted and passed over.
     Other(u16),
+}
+
+impl LinkType {
+    /// From a LINKTYPE or an old file's DLT number (<https://www.tcpdump.org/linktypes.html>).
+    #[must_use]
+    pub const fn from_number(number: u16) -> Self {
+        match number {
+            0 | 108 => Self::Loopback,
+            1 => Self::Ethernet,
+            9 | 50 => Self::Ppp,
+            12 | 14 | 101 => Self::Raw,
+            113 => Self::LinuxSll,
+            228 => Self::Ipv4,
+            229 => Self::Ipv6,
+            276 => Self::LinuxSll2,
+            other => Self::Other(other),
+        }
+    }
 }

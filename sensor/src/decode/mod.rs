@@ -1,6 +1,21 @@
 //! L2 to L4: a [`Frame`](crate::capture::Frame)'s bytes become a [`Packet`].
 //!
-//! Pure. Malformed input is a value ([`Malformed`]), never a panic.
+//! Pure. Malformed input is a value ([`Malformed`]), never a panic. Checksums are not verified: a
+//! capture on a sending machine sees them before its network card has filled them in.
+
+mod bytes;
+mod decoder;
+mod ethernet;
+mod fragment;
+mod ip;
+mod ipv6;
+mod link;
+#[cfg(test)]
+mod tests;
+mod transport;
+
+pub use decoder::Decoder;
+pub use fragment::FragmentCounts;
 
 use std::net::IpAddr;
 
@@ -20,7 +35,7 @@ pub struct Packet<'a> {
     pub destination: Option<MacAddress>,
     /// IEEE 802.1Q VLAN id, the inner one of a QinQ pair; a priority tag (id 0) counts as untagged.
     pub vlan: Option<u16>,
-    /// Bytes on the wire.
+    /// Bytes on the wire (of all its frames where fragments were joined).
     pub wire_length: u32,
     /// What the link carries.
     pub body: Body<'a>,
@@ -31,9 +46,11 @@ pub struct Packet<'a> {
 pub enum Body<'a> {
     /// No IP: ARP (EtherType 0x0806), LLDP (0x88cc) and others.
     Link {
-        /// IEEE 802.3 EtherType; LLC/SNAP frames with an encapsulated EtherType give that one.
+        /// IEEE 802.3 EtherType; LLC/SNAP frames with an encapsulated EtherType give that one, other
+        /// LLC frames 0, PPP frames without IP 0x880b.
         ethertype: u16,
-        /// What follows it.
+        /// What follows it, with the link's padding; from the LLC header or the PPP protocol field
+        /// where these have no EtherType.
         bytes: &'a [u8],
     },
     /// IPv4 or IPv6, whole.

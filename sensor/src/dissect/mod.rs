@@ -9,8 +9,35 @@ use std::net::IpAddr;
 use wardmesh_common::event::{Attribute, Name};
 use wardmesh_common::net::MacAddress;
 
+pub mod reader;
+
+mod arp;
+mod dhcp;
+mod dicom;
+mod dns;
+mod hl7;
+mod http;
+mod lldp;
+mod mdns;
+mod tls;
+
+#[cfg(test)]
+mod stream_testing;
+#[cfg(test)]
+mod testing;
+
 /// Probed in this order: most certain first.
-pub static DISSECTORS: &[&dyn Dissector] = &[];
+pub static DISSECTORS: &[&dyn Dissector] = &[
+    &dicom::Dicom,
+    &hl7::Hl7,
+    &tls::Tls,
+    &http::Http,
+    &arp::Arp,
+    &lldp::Lldp,
+    &dhcp::Dhcp,
+    &mdns::Mdns,
+    &dns::Dns,
+];
 
 /// Reads one protocol. Stateless: whatever must be remembered stays in the unconsumed bytes.
 pub trait Dissector: Sync {
@@ -96,11 +123,16 @@ pub enum Progress {
 }
 
 /// One thing that a dissector saw: what becomes an observation event.
+///
+/// An unspecified IP address (`0.0.0.0`, `::`) or an all-zero MAC address, here or as the payload's
+/// source, means that the device said it under none: the event's party then has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observation {
-    /// Who said it where that is not the payload's source: the client of a relayed DHCP request.
+    /// Who said it where that is not the payload's source: the client of a relayed DHCP request;
+    /// all zeros where it is another but unknown.
     pub device_mac: Option<MacAddress>,
-    /// The IP address it said it under where that is not the payload's source (an ARP sender).
+    /// The IP address it said it under where that is not the payload's source (an ARP sender);
+    /// `0.0.0.0` where it has none yet.
     pub device_ip: Option<IpAddr>,
     /// What was said.
     pub attributes: Vec<Attribute>,

@@ -14,6 +14,7 @@ use openraft::storage::RaftLogReader;
 
 use super::LogStore;
 use super::record::{Id, Record};
+use crate::raft::codec;
 use crate::raft::types::{Entry, LogId, TypeConfig, Vote};
 use crate::state::command::Command;
 
@@ -39,10 +40,10 @@ impl Stored {
         &self.record.bytes
     }
 
-    /// What kind of payload it is, as `codec` has it.
+    /// Whether it is a command, and neither blank nor a membership.
     #[must_use]
-    pub fn kind(&self) -> u8 {
-        self.record.kind
+    pub fn is_command(&self) -> bool {
+        self.record.kind == codec::COMMAND
     }
 
     /// Decodes it.

@@ -1,0 +1,214 @@
+//! Captures into the spool: the pipeline's thread, paced by the captures' own time where asked.
+//!
+//! A file can wait, unlike a wire: when the spool is full the feed stops reading until there is room.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use wardmesh_common::clock;
+use wardmesh_common::event::Event;
+use wardmesh_common::id::SensorId;
+use wardmesh_common::map::HashKey;
+use wardmesh_common::time::Timestamp;
+
+use crate::batch::{Archive, Batcher};
+use crate::capture::{CaptureError, CaptureFile};
+use crate::config::Speed;
+use crate::dissect::DISSECTORS;
+use crate::flow::Limits;
+use crate::pipeline::Pipeline;
+use crate::spool::{Answer, Kept, Spool, SpoolError};
+
+/// Archives that are on their way to the disk while the pipeline goes on: 32 are at most 3.5 MiB.
+const UNSYNCED_MAX: usize = 32;
+
+/// How often a full spool, a pause or a stop is looked at.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// What was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Fed {
+    /// Frames read.
+    pub frames: u64,
+    /// Bytes of them on the wire.
+    pub bytes: u64,
+    /// Events that the pipeline made of them.
+    pub events: u64,
+    /// Events refused by the spool, or larger than a batch may be.
+    pub refused: u64,
+}
+
+/// Why feeding stopped early.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// A file is no capture.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// The spool failed.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+/// Feeds one sensor's spool.
+pub struct Feed {
+    sensor: SensorId,
+    spool: Spool,
+    speed: Speed,
+    stop: Arc<AtomicBool>,
+    unsynced: VecDeque<Answer>,
+    fed: Fed,
+}
+
+impl Feed {
+    /// A feed that ends early when `stop` turns true.
+    #[must_use]
+    pub fn new(sensor: SensorId, spool: Spool, speed: Speed, stop: Arc<AtomicBool>) -> Self {
+        Self { sensor, spool, speed, stop, unsynced: VecDeque::new(), fed: Fed::default() }
+    }
+
+    /// Reads the files in order; everything that it returns from is on the disk or refused.
+    ///
+    /// # Errors
+    /// [`FeedError`].
+    pub fn run(mut self, files: &[PathBuf], key: HashKey) -> Result<Fed, FeedError> {
+        for path in files {
+            self.file(path, key)?;
+        }
+        self.settle(0)?;
+        Ok(self.fed)
+    }
+
+    fn file(&mut self, path: &Path, key: HashKey) -> Result<(), FeedError> {
+        let mut file = CaptureFile::open(path)?;
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let mut batcher = Batcher::new(self.sensor, vec![name]);
+        let mut pipeline = Pipeline::new(DISSECTORS, key, Limits::default());
+        let (mut events, mut pace) = (Vec::new(), Pace::new(self.speed));
+        while !self.stop.load(Ordering::Acquire) {
+            match file.next_frame() {
+                Ok(Some(frame)) => {
+                    self.wait_for(&mut pace, frame.at, &mut batcher)?;
+                    self.fed.frames += 1;
+                    self.fed.bytes += u64::from(frame.wire_length);
+                    pipeline.push(&frame, &mut events);
+                }
+                Ok(None) => break,
+                Err(truncated) => {
+                    tracing::warn!(%truncated, "the capture ends early");
+                    break;
+                }
+            }
+            self.batch(&mut batcher, &mut events)?;
+        }
+        pipeline.finish(&mut events);
+        self.batch(&mut batcher, &mut events)?;
+        while let Some(archive) = batcher.drain() {
+            self.spool(archive)?;
+        }
+        self.fed.refused += batcher.take_oversized();
+        Ok(())
+    }
+
+    /// Sleeps until a frame is due, sealing what lingers meanwhile.
+    fn wait_for(
+        &mut self,
+        pace: &mut Pace,
+        at: Timestamp,
+        batcher: &mut Batcher,
+    ) -> Result<(), FeedError> {
+        while let Some(pause) = pace.pause(at, Instant::now()) {
+            if self.stop.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            std::thread::sleep(pause.min(PATIENCE));
+            self.poll(batcher)?;
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, batcher: &mut Batcher, events: &mut Vec<Event>) -> Result<(), FeedError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let now = clock::now();
+        for mut event in events.drain(..) {
+            // A file is one segment, whatever interfaces its capture had.
+            event.interface = 0;
+            self.fed.events += 1;
+            if let Some(archive) = batcher.push(&event, now) {
+                self.spool(archive)?;
+            }
+        }
+        self.poll(batcher)
+    }
+
+    fn poll(&mut self, batcher: &mut Batcher) -> Result<(), FeedError> {
+        let now = clock::now();
+        if batcher.deadline().is_some_and(|deadline| now >= deadline) {
+            while let Some(archive) = batcher.poll(now) {
+                self.spool(archive)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn spool(&mut self, archive: Archive) -> Result<(), FeedError> {
+        while !self.spool.has_room(archive.bytes.len()) && !self.stop.load(Ordering::Acquire) {
+            std::thread::sleep(PATIENCE);
+        }
+        self.unsynced.push_back(self.spool.offer(archive)?);
+        self.settle(UNSYNCED_MAX)
+    }
+
+    /// Waits until at most `most` archives are unanswered.
+    fn settle(&mut self, most: usize) -> Result<(), FeedError> {
+        while self.unsynced.len() > most {
+            let Some(answer) = self.unsynced.pop_front() else { break };
+            if let Kept::Refused(events) = answer.wait()? {
+                self.fed.refused += u64::from(events);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// When frames are due: pure, time is an argument.
+struct Pace {
+    speed: Speed,
+    begun: Option<(Timestamp, Instant)>,
+}
+
+impl Pace {
+    fn new(speed: Speed) -> Self {
+        Self { speed, begun: None }
+    }
+
+    /// How long until a frame of this time is due; `None` where it is due now.
+    fn pause(&mut self, at: Timestamp, now: Instant) -> Option<Duration> {
+        let Speed::Times(times) = self.speed else { return None };
+        let (first, begun) = *self.begun.get_or_insert((at, now));
+        let due = begun + at.since(first) / times;
+        due.checked_duration_since(now).filter(|pause| !pause.is_zero())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paces_by_the_captures_own_time() {
+        let (start, now) = (Timestamp::from_parts(100, 0), Instant::now());
+        let mut pace = Pace::new(Speed::Times(10));
+        assert_eq!(pace.pause(start, now), None);
+        let later = start.plus(Duration::from_secs(20));
+        assert_eq!(pace.pause(later, now), Some(Duration::from_secs(2)));
+        assert_eq!(pace.pause(later, now + Duration::from_secs(2)), None);
+        assert_eq!(pace.pause(start.minus(Duration::from_secs(5)), now), None);
+        assert_eq!(Pace::new(Speed::Max).pause(later, now), None);
+    }
+}

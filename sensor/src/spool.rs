@@ -1,0 +1,253 @@
+//! What was sealed and is not acknowledged yet: it survives `kill -9`, a power cut and a full disk.
+//!
+//! One writer thread owns the order: it numbers, seals, stores and syncs; only then does a batch count
+//! as emitted. Policy when full: the oldest unacknowledged data stays, new batches are refused and
+//! counted. Values stay under 120 KiB and sled's own flush is followed by a real sync, because it
+//! issues none (ARCHITECTURE.md, Storage).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+
+use bytes::Bytes;
+use tokio::sync::{oneshot, watch};
+use wardmesh_common::wire::Lane;
+
+use crate::batch::Archive;
+use crate::ledger::Ledger;
+
+mod store;
+mod writer;
+
+use store::Store;
+pub use store::{Held, SpoolStatus};
+use writer::{Order, Writer};
+
+/// The place of a batch in the spool: starts of the sensor in their order, then the sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The ordinal of the sensor's start, from 1.
+    pub start: u64,
+    /// The sequence number in the lane and start, from 1.
+    pub seq: u64,
+}
+
+/// Why the spool cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// A write or sync failed: nothing after it counts as emitted.
+    #[error("spool {path}: {cause}; free space or repair the disk, then restart the sensor")]
+    Io {
+        /// The spool's folder.
+        path: PathBuf,
+        /// What the system or the store said.
+        cause: String,
+    },
+    /// Another process has it open.
+    #[error("spool {0}: another process has it open; one sensor, one spool")]
+    Locked(PathBuf),
+    /// The writer thread has ended.
+    #[error("the spool is closed")]
+    Closed,
+}
+
+/// What was done with an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is on the disk.
+    Emitted,
+    /// The byte budget is used up: it was refused, so many events.
+    Refused(u32),
+}
+
+/// The answer to [`Spool::offer`], still to come.
+#[derive(Debug)]
+pub struct Answer(oneshot::Receiver<Result<Kept, SpoolError>>);
+
+impl Answer {
+    /// Blocks until the archive is on the disk, or was refused.
+    ///
+    /// # Errors
+    /// [`SpoolError`] where the disk failed: the archive is not emitted.
+    pub fn wait(self) -> Result<Kept, SpoolError> {
+        self.0.blocking_recv().map_err(|_| SpoolError::Closed)?
+    }
+}
+
+/// A spool that could not be opened was put out of the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// Where it lies now.
+    pub path: PathBuf,
+    /// Bytes in it: what may be lost.
+    pub bytes: u64,
+    /// Why it was not used.
+    pub cause: String,
+}
+
+/// Counts since the start, for metrics and health.
+#[derive(Debug, Default)]
+pub struct SpoolCounts {
+    /// Events on the disk that were emitted by this start.
+    pub emitted: AtomicU64,
+    /// Events refused because the budget was used up.
+    pub refused: AtomicU64,
+    /// Events acknowledged.
+    pub acked: AtomicU64,
+    /// Events that the aggregator will never take.
+    pub dead: AtomicU64,
+    /// Bytes of frames held now.
+    pub bytes: AtomicU64,
+    /// The last sequence number of the current epoch, by lane.
+    pub tails: [AtomicU64; 2],
+}
+
+/// A handle on the spool; clones share it.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    orders: mpsc::SyncSender<Order>,
+    store: Store,
+    budget: u64,
+    counts: Arc<SpoolCounts>,
+    grown: watch::Receiver<u64>,
+}
+
+/// Orders that wait for the writer: more only moves the waiting.
+const ORDERS_MAX: usize = 256;
+
+/// What the sensor says of itself at each session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Epochs {
+    /// This start's.
+    pub current: u64,
+    /// Earlier ones that still hold batches.
+    pub held: Vec<u64>,
+}
+
+impl Spool {
+    /// Opens the spool in `folder`, begins a new epoch, and starts its writer thread.
+    ///
+    /// A spool that cannot be opened or fails its check is set aside and a new one begun.
+    ///
+    /// # Errors
+    /// [`SpoolError`] where no spool at all can be made there.
+    pub fn open(
+        folder: &Path,
+        budget: u64,
+        epoch: u64,
+        ledger: Option<Ledger>,
+    ) -> Result<(Self, Option<SetAside>), SpoolError> {
+        let (store, aside) = Store::open_or_set_aside(folder)?;
+        let counts = Arc::new(SpoolCounts::default());
+        let (growth, grown) = watch::channel(0);
+        let writer =
+            Writer::begin(store.clone(), budget, epoch, ledger, Arc::clone(&counts), growth)?;
+        let (orders, queue) = mpsc::sync_channel(ORDERS_MAX);
+        std::thread::Builder::new()
+            .name("spool".to_owned())
+            .spawn(move || writer.run(&queue))
+            .map_err(|cause| store.error(&cause))?;
+        Ok((Self { orders, store, budget, counts, grown }, aside))
+    }
+
+    /// Hands an archive over; the answer comes when it is on the disk, or was refused.
+    ///
+    /// # Errors
+    /// [`SpoolError::Closed`] where the writer has ended.
+    pub fn offer(&self, archive: Archive) -> Result<Answer, SpoolError> {
+        let (done, answer) = oneshot::channel();
+        self.orders.send(Order::Hold { archive, done }).map_err(|_| SpoolError::Closed)?;
+        Ok(Answer(answer))
+    }
+
+    /// Keeps an archive and waits until it is on the disk.
+    ///
+    /// # Errors
+    /// [`SpoolError`] where the disk failed: the archive is not emitted.
+    pub fn hold(&self, archive: Archive) -> Result<Kept, SpoolError> {
+        self.offer(archive)?.wait()
+    }
+
+    /// Forgets every batch of `epoch` in `lane` up to `seq`.
+    pub fn acked(&self, lane: Lane, epoch: u64, seq: u64) {
+        self.order(Order::Acked { lane, epoch, seq });
+    }
+
+    /// Moves a batch that will never be applied to the dead letters.
+    pub fn dead(&self, lane: Lane, position: Position, reason: &'static str) {
+        self.order(Order::Dead { lane, position, reason });
+    }
+
+    /// Numbers what an epoch still holds anew under the current one: its sequence cannot go on at the
+    /// aggregator. The current epoch itself is followed by a new random one.
+    pub fn readopt(&self, epoch: u64, renewed: u64) {
+        self.order(Order::Readopt { epoch, renewed });
+    }
+
+    /// Up to `most` batches of a lane after a position, oldest first. Reads the disk.
+    ///
+    /// # Errors
+    /// [`SpoolError`] where the disk failed.
+    pub fn after(
+        &self,
+        lane: Lane,
+        position: Option<Position>,
+        most: usize,
+    ) -> Result<Vec<(Position, Bytes)>, SpoolError> {
+        self.store.after(lane, position, most)
+    }
+
+    /// The epochs to open at the aggregator.
+    #[must_use]
+    pub fn epochs(&self) -> Epochs {
+        self.store.epochs()
+    }
+
+    /// Changes whenever batches were added.
+    #[must_use]
+    pub fn growth(&self) -> watch::Receiver<u64> {
+        self.grown.clone()
+    }
+
+    /// The last sequence number that this epoch has given in a lane; 0 before the first.
+    #[must_use]
+    pub fn tail(&self, lane: Lane) -> u64 {
+        self.counts.tails[usize::from(lane.number())].load(Ordering::Acquire)
+    }
+
+    /// Whether an archive of this many bytes fits the budget now.
+    #[must_use]
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.counts.bytes.load(Ordering::Acquire) + bytes as u64 <= self.budget
+    }
+
+    /// Counts since the start.
+    #[must_use]
+    pub fn counts(&self) -> &SpoolCounts {
+        &self.counts
+    }
+
+    /// Whether everything that was emitted has been acknowledged or given up.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.counts.bytes.load(Ordering::Acquire) == 0
+    }
+
+    /// What a spool folder holds, without a writer: for `spool status`.
+    ///
+    /// # Errors
+    /// [`SpoolError`] where it cannot be read, or a running sensor has it open.
+    pub fn status(folder: &Path) -> Result<SpoolStatus, SpoolError> {
+        Store::open(folder)?.status()
+    }
+
+    fn order(&self, order: Order) {
+        // The writer ends only with the process or a failed disk, which `hold` reports.
+        let _ = self.orders.send(order);
+    }
+}
+
+#[cfg(test)]
+#[path = "spool/tests.rs"]
+mod tests;

@@ -1,0 +1,130 @@
+use super::*;
+
+const LARGE: u64 = 1 << 30;
+
+fn archive(lane: Lane, text: &str) -> Archive {
+    Archive { lane, bytes: text.as_bytes().to_vec(), events: 1 }
+}
+
+fn open(folder: &Path, epoch: u64) -> Spool {
+    let (spool, aside) = Spool::open(folder, LARGE, epoch, None).unwrap();
+    assert_eq!(aside, None);
+    spool
+}
+
+/// Waits for orders that have no answer by sending one that has.
+fn settle(spool: &Spool) {
+    while spool.after(Lane::Urgent, None, 1).unwrap().is_empty() {
+        spool.hold(archive(Lane::Urgent, "settle")).unwrap();
+    }
+    spool.hold(archive(Lane::Urgent, "settle")).unwrap();
+}
+
+fn bulk(spool: &Spool) -> Vec<(u64, u64, u64, Vec<u8>)> {
+    let held = spool.after(Lane::Bulk, None, 100).unwrap();
+    held.iter()
+        .map(|(position, bytes)| {
+            let frame = wardmesh_common::wire::frame::Frame::open(bytes).unwrap();
+            let archive = frame.archive(&mut Vec::new()).unwrap().to_vec();
+            (position.start, position.seq, frame.header.epoch, archive)
+        })
+        .collect()
+}
+
+fn reopen(folder: &Path, spool: Spool, epoch: u64) -> Spool {
+    drop(spool);
+    for _ in 0..200 {
+        match Spool::open(folder, LARGE, epoch, None) {
+            Ok((spool, None)) => return spool,
+            Ok((_, Some(aside))) => panic!("set aside: {aside:?}"),
+            Err(_) => std::thread::sleep(std::time::Duration::from_millis(10)),
+        }
+    }
+    panic!("the spool stays locked");
+}
+
+#[test]
+fn keeps_order_over_starts_and_forgets_only_what_is_acked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spool");
+    let spool = open(&path, 7);
+    for text in ["a", "b", "c"] {
+        assert_eq!(spool.hold(archive(Lane::Bulk, text)).unwrap(), Kept::Emitted);
+    }
+    let spool = reopen(&path, spool, 8);
+    spool.hold(archive(Lane::Bulk, "d")).unwrap();
+    assert_eq!(spool.epochs(), Epochs { current: 8, held: vec![7] });
+    spool.acked(Lane::Bulk, 7, 2);
+    settle(&spool);
+    assert_eq!(bulk(&spool), [(1, 3, 7, b"c".to_vec()), (2, 1, 8, b"d".to_vec())]);
+    spool.acked(Lane::Bulk, 7, 3);
+    settle(&spool);
+    assert_eq!(spool.epochs(), Epochs { current: 8, held: vec![] });
+}
+
+#[test]
+fn the_oldest_stays_when_the_budget_is_used_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let (spool, _) = Spool::open(&folder.path().join("spool"), 300, 1, None).unwrap();
+    let kept: Vec<_> =
+        (0..4).map(|n| spool.hold(archive(Lane::Bulk, &format!("{n:0100}"))).unwrap()).collect();
+    assert_eq!(kept[0], Kept::Emitted);
+    assert_eq!(kept[3], Kept::Refused(1));
+    let first = bulk(&spool);
+    assert_eq!(first[0].1, 1);
+    spool.acked(Lane::Bulk, 1, 1);
+    let refilled = (0..100).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        spool.hold(archive(Lane::Bulk, "room again")).unwrap() == Kept::Emitted
+    });
+    assert!(refilled);
+    let seqs: Vec<u64> = bulk(&spool).iter().map(|batch| batch.1).collect();
+    assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "refusals leave no gap: {seqs:?}");
+}
+
+#[test]
+fn readopted_batches_keep_their_content_under_a_new_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(&folder.path().join("spool"), 7);
+    for text in ["a", "b"] {
+        spool.hold(archive(Lane::Bulk, text)).unwrap();
+    }
+    spool.readopt(7, 9);
+    settle(&spool);
+    assert_eq!(bulk(&spool), [(2, 1, 9, b"a".to_vec()), (2, 2, 9, b"b".to_vec())]);
+    assert_eq!(spool.epochs(), Epochs { current: 9, held: vec![] });
+}
+
+#[test]
+fn dead_letters_leave_the_lane_and_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spool");
+    let spool = open(&path, 7);
+    spool.hold(archive(Lane::Bulk, "poison")).unwrap();
+    spool.dead(Lane::Bulk, Position { start: 1, seq: 1 }, "malformed");
+    settle(&spool);
+    assert!(bulk(&spool).is_empty());
+    assert_eq!(spool.counts().dead.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_broken_spool_is_set_aside_with_its_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spool");
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("conf"), b"this is no sled database").unwrap();
+    std::fs::write(path.join("db"), vec![7; 100_000]).unwrap();
+    let (spool, aside) = Spool::open(&path, LARGE, 1, None).unwrap();
+    let aside = aside.expect("the broken spool is reported");
+    assert!(aside.path.ends_with("spool.broken-1"));
+    assert!(aside.bytes > 100_000);
+    spool.hold(archive(Lane::Bulk, "a")).unwrap();
+}
+
+#[test]
+fn a_second_sensor_is_kept_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spool");
+    let _first = open(&path, 1);
+    assert!(matches!(Spool::open(&path, LARGE, 2, None), Err(SpoolError::Locked(_))));
+}

@@ -1,0 +1,276 @@
+//! The one thread that writes the spool: numbers, seals, stores, syncs, and writes the ledger.
+//!
+//! Whatever waits when it comes round shares one sync.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+
+use bytes::Bytes;
+use tokio::sync::{oneshot, watch};
+use wardmesh_common::clock;
+use wardmesh_common::wire::Lane;
+use wardmesh_common::wire::frame::{self, Frame, Schema, Seal};
+
+use super::store::{Store, key};
+use super::{Kept, Position, SpoolCounts, SpoolError};
+use crate::batch::Archive;
+use crate::ledger::{Entry, Ledger, Standing};
+
+/// What the writer is asked to do.
+pub(super) enum Order {
+    Hold { archive: Archive, done: oneshot::Sender<Result<Kept, SpoolError>> },
+    Acked { lane: Lane, epoch: u64, seq: u64 },
+    Dead { lane: Lane, position: Position, reason: &'static str },
+    Readopt { epoch: u64, renewed: u64 },
+}
+
+/// Orders that share one sync at most: 64 batches are at most 7 MiB.
+const ORDERS_PER_SYNC: usize = 64;
+
+/// Where a lane of the current epoch stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tail {
+    seq: u64,
+    chain: u64,
+}
+
+pub(super) struct Writer {
+    store: Store,
+    budget: u64,
+    start: u64,
+    epoch: u64,
+    tails: [Tail; 2],
+    ledger: Option<Ledger>,
+    counts: Arc<SpoolCounts>,
+    grown: watch::Sender<u64>,
+}
+
+/// A held archive whose sync is still to come.
+struct Pending {
+    done: oneshot::Sender<Result<Kept, SpoolError>>,
+    entry: Entry,
+}
+
+impl Writer {
+    /// Begins a new start in `store`.
+    pub(super) fn begin(
+        store: Store,
+        budget: u64,
+        epoch: u64,
+        ledger: Option<Ledger>,
+        counts: Arc<SpoolCounts>,
+        grown: watch::Sender<u64>,
+    ) -> Result<Self, SpoolError> {
+        let held: u64 = store.batches.iter().flatten().map(|(_, frame)| frame.len() as u64).sum();
+        counts.bytes.store(held, Ordering::Release);
+        let start = store.starts().last().map_or(1, |(start, _)| start + 1);
+        store.forget_empty_starts(start);
+        let mut writer =
+            Self { store, budget, start, epoch, tails: Default::default(), ledger, counts, grown };
+        writer.renew(start, epoch)?;
+        writer.store.sync_folder()?;
+        Ok(writer)
+    }
+
+    fn renew(&mut self, start: u64, epoch: u64) -> Result<(), SpoolError> {
+        (self.start, self.epoch, self.tails) = (start, epoch, Default::default());
+        self.counts.tails.iter().for_each(|tail| tail.store(0, Ordering::Release));
+        self.store.record_start(start, epoch)?;
+        self.store.sync()
+    }
+
+    /// Works until every handle is gone or the disk fails.
+    pub(super) fn run(mut self, orders: &Receiver<Order>) {
+        while let Ok(first) = orders.recv() {
+            let more = std::iter::from_fn(|| orders.try_recv().ok()).take(ORDERS_PER_SYNC - 1);
+            let batch: Vec<Order> = std::iter::once(first).chain(more).collect();
+            if let Err(cause) = self.carry_out(batch) {
+                tracing::error!(%cause, "the spool has failed: nothing more is emitted");
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, orders: Vec<Order>) -> Result<(), SpoolError> {
+        let mut pending = Vec::new();
+        for order in orders {
+            match order {
+                Order::Hold { archive, done } => pending.extend(self.hold(&archive, done)?),
+                Order::Acked { lane, epoch, seq } => self.acked(lane, epoch, seq)?,
+                Order::Dead { lane, position, reason } => self.bury(lane, position, reason)?,
+                Order::Readopt { epoch, renewed } => self.readopt(epoch, renewed)?,
+            }
+        }
+        if pending.is_empty() {
+            return Ok(());
+        }
+        self.store.sync()?;
+        let entries: Vec<Entry> = pending.iter().map(|pending| pending.entry).collect();
+        self.record(&entries)?;
+        for Pending { done, entry } in pending {
+            self.counts.emitted.fetch_add(u64::from(entry.events), Ordering::Relaxed);
+            // Nobody may wait any more: the batch is emitted all the same.
+            let _ = done.send(Ok(Kept::Emitted));
+        }
+        self.grown.send_modify(|times| *times += 1);
+        Ok(())
+    }
+
+    fn hold(
+        &mut self,
+        archive: &Archive,
+        done: oneshot::Sender<Result<Kept, SpoolError>>,
+    ) -> Result<Option<Pending>, SpoolError> {
+        let held = self.counts.bytes.load(Ordering::Acquire);
+        if held + archive.bytes.len() as u64 > self.budget {
+            self.counts.refused.fetch_add(u64::from(archive.events), Ordering::Relaxed);
+            let _ = done.send(Ok(Kept::Refused(archive.events)));
+            return Ok(None);
+        }
+        let entry = self.append(archive.lane, archive.events, &archive.bytes)?;
+        Ok(Some(Pending { done, entry }))
+    }
+
+    /// Numbers, seals and stores an archive at the end of its lane; not synced yet.
+    fn append(&mut self, lane: Lane, events: u32, archive: &[u8]) -> Result<Entry, SpoolError> {
+        let tail = &mut self.tails[usize::from(lane.number())];
+        let seq = tail.seq + 1;
+        let seal = Seal {
+            schema: Schema::Batch,
+            lane,
+            events,
+            epoch: self.epoch,
+            seq,
+            sealed_at: clock::now(),
+            previous_chain: tail.chain,
+        };
+        let bytes: Bytes = frame::seal(&seal, archive, true);
+        let sealed = Frame::open(&bytes).map_err(|cause| self.store.error(&cause))?;
+        *tail = Tail { seq, chain: sealed.header.chain };
+        self.counts.tails[usize::from(lane.number())].store(seq, Ordering::Release);
+        let position = Position { start: self.start, seq };
+        self.store
+            .batches
+            .insert(key(lane, position), bytes.as_ref())
+            .map_err(|cause| self.store.error(&cause))?;
+        self.counts.bytes.fetch_add(bytes.len() as u64, Ordering::AcqRel);
+        Ok(Entry { lane, epoch: self.epoch, seq, events, standing: Standing::Emitted })
+    }
+
+    fn acked(&mut self, lane: Lane, epoch: u64, seq: u64) -> Result<(), SpoolError> {
+        let mut entries = Vec::new();
+        for (start, _) in self.starts_of(epoch) {
+            for (position, bytes) in self.batches_of(lane, start, seq)? {
+                let events = header_events(&bytes);
+                let standing = Standing::Acked;
+                entries.push((
+                    position,
+                    bytes.len(),
+                    Entry { lane, epoch, seq: position.seq, events, standing },
+                ));
+            }
+        }
+        // The ledger first: what it calls acked is never sent again.
+        self.record(&entries.iter().map(|(_, _, entry)| *entry).collect::<Vec<_>>())?;
+        for (position, length, entry) in entries {
+            self.remove(lane, position, length)?;
+            self.counts.acked.fetch_add(u64::from(entry.events), Ordering::Relaxed);
+        }
+        self.store.forget_empty_starts(self.start);
+        Ok(())
+    }
+
+    fn bury(
+        &mut self,
+        lane: Lane,
+        position: Position,
+        reason: &'static str,
+    ) -> Result<(), SpoolError> {
+        let found = self.store.batches.get(key(lane, position));
+        let Some(frame) = found.map_err(|cause| self.store.error(&cause))? else {
+            return Ok(());
+        };
+        let letter = [reason.as_bytes(), &[0], &frame].concat();
+        self.store
+            .dead
+            .insert(key(lane, position), letter)
+            .map_err(|cause| self.store.error(&cause))?;
+        self.store.sync()?;
+        let events = header_events(&frame);
+        let epoch = Frame::open(&frame).map_or(0, |frame| frame.header.epoch);
+        let standing = Standing::Rejected;
+        self.record(&[Entry { lane, epoch, seq: position.seq, events, standing }])?;
+        self.counts.dead.fetch_add(u64::from(events), Ordering::Relaxed);
+        self.remove(lane, position, frame.len())
+    }
+
+    /// See [`super::Spool::readopt`]. New frames are durable before the old ones go.
+    fn readopt(&mut self, epoch: u64, renewed: u64) -> Result<(), SpoolError> {
+        let starts = self.starts_of(epoch);
+        if epoch == self.epoch {
+            self.renew(self.start + 1, renewed)?;
+        }
+        for lane in Lane::ALL {
+            for (start, _) in &starts {
+                let held = self.batches_of(lane, *start, u64::MAX)?;
+                let mut entries = Vec::new();
+                for (position, bytes) in &held {
+                    let frame = Frame::open(bytes).map_err(|cause| self.store.error(&cause))?;
+                    let mut scratch = Vec::new();
+                    let archive =
+                        frame.archive(&mut scratch).map_err(|cause| self.store.error(&cause))?;
+                    let (seq, events) = (position.seq, frame.header.events);
+                    let standing = Standing::Readopted;
+                    entries.push(Entry { lane, epoch, seq, events, standing });
+                    entries.push(self.append(lane, events, archive)?);
+                }
+                self.store.sync()?;
+                self.record(&entries)?;
+                for (position, bytes) in held {
+                    self.remove(lane, position, bytes.len())?;
+                }
+            }
+        }
+        self.store.forget_empty_starts(self.start);
+        self.grown.send_modify(|times| *times += 1);
+        Ok(())
+    }
+
+    fn starts_of(&self, epoch: u64) -> Vec<(u64, u64)> {
+        self.store.starts().into_iter().filter(|(_, of)| *of == epoch).collect()
+    }
+
+    fn batches_of(
+        &self,
+        lane: Lane,
+        start: u64,
+        through: u64,
+    ) -> Result<Vec<(Position, sled::IVec)>, SpoolError> {
+        let (first, last) = (Position { start, seq: 0 }, Position { start, seq: through });
+        self.store
+            .batches
+            .range(key(lane, first)..=key(lane, last))
+            .map(|entry| {
+                let (key, frame) = entry.map_err(|cause| self.store.error(&cause))?;
+                let position = super::store::position(&key);
+                Ok((position.ok_or_else(|| self.store.error(&"a key is cut short"))?, frame))
+            })
+            .collect()
+    }
+
+    fn remove(&self, lane: Lane, position: Position, length: usize) -> Result<(), SpoolError> {
+        self.store.batches.remove(key(lane, position)).map_err(|cause| self.store.error(&cause))?;
+        self.counts.bytes.fetch_sub(length as u64, Ordering::AcqRel);
+        Ok(())
+    }
+
+    fn record(&mut self, entries: &[Entry]) -> Result<(), SpoolError> {
+        let Some(ledger) = &mut self.ledger else { return Ok(()) };
+        ledger.append(entries).map_err(|cause| self.store.error(&cause))
+    }
+}
+
+fn header_events(frame: &[u8]) -> u32 {
+    Frame::open(frame).map_or(0, |frame| frame.header.events)
+}

@@ -1,0 +1,208 @@
+//! One lane of a session: sends the spool's batches in order within the window, acts on receipts.
+
+use std::time::Duration;
+
+use quinn::RecvStream;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use wardmesh_common::wire::Lane;
+use wardmesh_common::wire::frame::Frame;
+use wardmesh_common::wire::message::{Message, Outcome, Reason, Receipt, Welcome};
+use wardmesh_common::{clock, link};
+
+use super::random;
+use super::session::{Opened, SessionEnd};
+use super::window::{Answered, Sent, Window};
+use crate::spool::{Position, Spool, SpoolError};
+
+/// Batches read from the disk at a time.
+const READ_AHEAD: usize = 16;
+
+/// Receipts that wait to be handled: as many as batches can be under way.
+const RECEIPTS_MAX: usize = 1_024;
+
+/// Runs a lane until the session must end.
+pub(super) async fn run(spool: &Spool, opened: Opened) -> SessionEnd {
+    let Opened { lane, mut send, receive, welcome } = opened;
+    if let Err(end) = take_marks(spool, lane, &welcome) {
+        return end;
+    }
+    let mut growth = spool.growth();
+    let mut receipts = read_receipts(receive);
+    let window = Window::new(usize::from(welcome.window));
+    let mut traffic = Traffic { spool, lane, window, acked: None, paused_until: None };
+    loop {
+        growth.mark_unchanged();
+        let paused = traffic.paused_until.filter(|until| *until > Instant::now());
+        let end = async {
+            let sent = paused.is_none() && traffic.send_more(&mut send).await?;
+            if !sent {
+                tokio::select! {
+                    receipt = receipts.recv() => traffic.act(receipt.ok_or_else(closed)??)?,
+                    changed = growth.changed() => changed.map_err(|_| SpoolError::Closed)?,
+                    () = wait(paused), if paused.is_some() => {}
+                }
+            }
+            while let Ok(receipt) = receipts.try_recv() {
+                traffic.act(receipt?)?;
+            }
+            traffic.settle();
+            Ok::<(), SessionEnd>(())
+        };
+        if let Err(end) = end.await {
+            traffic.settle();
+            return end;
+        }
+    }
+}
+
+async fn wait(until: Option<Instant>) {
+    tokio::time::sleep_until(until.unwrap_or_else(Instant::now)).await;
+}
+
+fn closed() -> SessionEnd {
+    SessionEnd::Lost("the node closed the lane".to_owned())
+}
+
+/// What the aggregator has already: forgotten before anything is sent.
+fn take_marks(spool: &Spool, lane: Lane, welcome: &Welcome) -> Result<(), SessionEnd> {
+    let current = spool.epochs().current;
+    for mark in &welcome.watermarks {
+        if mark.seq > 0 {
+            spool.acked(lane, mark.epoch, mark.seq);
+        }
+        if mark.epoch == current && mark.seq > spool.tail(lane) {
+            // This memory is older than what the aggregator has: it was restored from an image.
+            tracing::warn!(%lane, "the aggregator is ahead of this spool: a new epoch is begun");
+            spool.readopt(current, random());
+            return Err(SessionEnd::Renewed("the spool is older than the aggregator's watermark"));
+        }
+    }
+    Ok(())
+}
+
+/// A lane's batches on their way.
+struct Traffic<'a> {
+    spool: &'a Spool,
+    lane: Lane,
+    window: Window,
+    /// The latest acknowledgement that the spool was not told of yet.
+    acked: Option<(u64, u64)>,
+    paused_until: Option<Instant>,
+}
+
+impl Traffic<'_> {
+    /// Sends what the window has room for; whether there was anything.
+    async fn send_more(&mut self, send: &mut quinn::SendStream) -> Result<bool, SessionEnd> {
+        if self.window.room() == 0 {
+            return Ok(false);
+        }
+        let (spool, lane) = (self.spool.clone(), self.lane);
+        let (cursor, most) = (self.window.cursor(), self.window.room().min(READ_AHEAD));
+        let batches = tokio::task::spawn_blocking(move || spool.after(lane, cursor, most))
+            .await
+            .map_err(|cause| SessionEnd::Lost(cause.to_string()))??;
+        let lost = |cause: &dyn std::fmt::Display| SessionEnd::Lost(cause.to_string());
+        let any = !batches.is_empty();
+        for (position, bytes) in batches {
+            let header = Frame::open(&bytes).map_err(|cause| lost(&cause))?.header;
+            self.window.send(Sent { position, epoch: header.epoch, seq: header.seq });
+            link::send(send, clock::now(), bytes).await.map_err(|cause| lost(&cause))?;
+        }
+        Ok(any)
+    }
+
+    /// Acts on a receipt.
+    fn act(&mut self, receipt: Receipt) -> Result<(), SessionEnd> {
+        let Receipt { epoch, seq, outcome } = receipt;
+        if let Outcome::Acknowledged(_) = outcome {
+            self.acknowledge(epoch, seq);
+        }
+        let sent = match self.window.answer(epoch, seq) {
+            Answered::Batch(sent) => sent,
+            Answered::Stale => return Ok(()),
+            Answered::Unknown => {
+                return Err(SessionEnd::Protocol("a receipt for no batch under way".to_owned()));
+            }
+        };
+        match outcome {
+            Outcome::Acknowledged(_) => Ok(()),
+            Outcome::Gap(expected) => self.fill(sent, expected),
+            Outcome::Rejected(Reason::EpochClosed | Reason::Forked) => {
+                self.settle();
+                self.spool.readopt(epoch, random());
+                Err(SessionEnd::Renewed("the aggregator does not go on with the epoch"))
+            }
+            Outcome::Rejected(reason) => {
+                tracing::error!(lane = %self.lane, seq, %reason, "rejected for good: dead letter");
+                self.spool.dead(self.lane, sent.position, reason.as_str());
+                Ok(())
+            }
+            Outcome::Unavailable(retry_after) => {
+                self.window.rewind(Some(before(sent.position)));
+                let pause = Duration::from_millis(u64::from(retry_after));
+                self.paused_until = Some(Instant::now() + pause);
+                Ok(())
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, epoch: u64, seq: u64) {
+        if self.acked.is_some_and(|(of, _)| of != epoch) {
+            self.settle();
+        }
+        let through = self.acked.map_or(seq, |(_, through)| through.max(seq));
+        self.acked = Some((epoch, through));
+    }
+
+    /// Tells the spool what was acknowledged, once for many receipts.
+    fn settle(&mut self) {
+        if let Some((epoch, seq)) = self.acked.take() {
+            self.spool.acked(self.lane, epoch, seq);
+        }
+    }
+
+    /// Goes back to the batch that the aggregator misses.
+    fn fill(&mut self, sent: Sent, expected: u64) -> Result<(), SessionEnd> {
+        self.settle();
+        let due = Position { start: sent.position.start, seq: expected };
+        let held = self.spool.after(self.lane, Some(before(due)), 1)?;
+        if held.first().is_none_or(|(position, _)| *position != due) {
+            self.spool.readopt(sent.epoch, random());
+            return Err(SessionEnd::Renewed("the batch that is due is not in the spool"));
+        }
+        self.window.rewind(Some(before(due)));
+        Ok(())
+    }
+}
+
+/// The place just before a batch.
+fn before(position: Position) -> Position {
+    Position { seq: position.seq.saturating_sub(1), ..position }
+}
+
+/// Reads receipts in a task of its own: reading a frame must not be cancelled half-way.
+fn read_receipts(mut stream: RecvStream) -> mpsc::Receiver<Result<Receipt, SessionEnd>> {
+    let (sender, receiver) = mpsc::channel(RECEIPTS_MAX);
+    tokio::spawn(async move {
+        loop {
+            let receipt = match link::receive(&mut stream).await {
+                Ok(None) => return,
+                Err(cause) => Err(SessionEnd::Lost(cause.to_string())),
+                Ok(Some((_, frame))) => match Message::open(&frame) {
+                    Ok(Message::Receipt(receipt)) => Ok(receipt),
+                    Ok(Message::Refusal(refusal)) => {
+                        Err(SessionEnd::Refused { reason: refusal.reason, detail: refusal.detail })
+                    }
+                    Ok(_) => Err(SessionEnd::Protocol("a receipt was due".to_owned())),
+                    Err(cause) => Err(SessionEnd::Protocol(cause.to_string())),
+                },
+            };
+            let over = receipt.is_err();
+            if sender.send(receipt).await.is_err() || over {
+                return;
+            }
+        }
+    });
+    receiver
+}
