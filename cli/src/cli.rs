@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::access::note;
 use crate::failure::{Exit, Failure};
-use crate::{cluster, devices, events, findings, sensors, simulate, sites, status};
+use crate::{cluster, demo, devices, events, findings, sensors, simulate, sites, status};
 
 /// Ask a Wardmesh cluster what is on the network, and try it out
 #[derive(Debug, Parser)]
@@ -16,6 +16,7 @@ use crate::{cluster, devices, events, findings, sensors, simulate, sites, status
     version,
     arg_required_else_help = true,
     after_help = "Examples:\n  \
+    wardmesh demo\n  \
     wardmesh status\n  \
     wardmesh devices list --site a -o json\n  \
     wardmesh simulate -o site-a.pcap --site a --seed 1\n\n\
@@ -38,9 +39,15 @@ pub enum Command {
     #[command(after_help = "Examples:\n  wardmesh simulate -o site-a.pcap --site a --seed 1\n  \
         wardmesh simulate -o large.pcap --devices 500 --minutes 60 --rate 10")]
     Simulate(simulate::Args),
+    /// Run three nodes and three sites on this machine, with made-up hospital traffic
+    #[command(after_help = demo::EXAMPLES)]
+    Demo(demo::Args),
     /// Act as a sensor
     #[command(subcommand, hide = true)]
     Sensor(wardmesh_sensor::cli::Command),
+    /// Act as an aggregator node
+    #[command(subcommand, hide = true)]
+    Node(wardmesh_aggregator::cli::Command),
 }
 
 /// What a cluster can be asked.
@@ -87,7 +94,9 @@ pub fn run() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Ask(ask) => printed(|out| ask.run(out)),
         Command::Simulate(args) => simulate::run(&args).map_err(Failure::from),
+        Command::Demo(args) => demo::run(&args).map_err(Failure::from),
         Command::Sensor(command) => return wardmesh_sensor::cli::run(command),
+        Command::Node(command) => return wardmesh_aggregator::cli::run(command),
     };
     exit(done).into()
 }
@@ -121,25 +130,20 @@ mod tests {
 
     use super::*;
 
+    fn check(command: &clap::Command, seen: &mut usize) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(help.starts_with("Example"), "{}", command.get_name());
+        *seen += 1;
+        let ours = command.get_subcommands().filter(|below| !below.is_hide_set());
+        ours.for_each(|below| check(below, seen));
+    }
+
     #[test]
-    fn the_tree_is_sound_and_each_leaf_ends_with_examples() {
-        fn leaves(command: &clap::Command, found: &mut Vec<clap::Command>) {
-            let ours = |command: &&clap::Command| !command.is_hide_set();
-            for below in command.get_subcommands().filter(ours) {
-                leaves(below, found);
-            }
-            if !command.has_subcommands() {
-                found.push(command.clone());
-            }
-        }
+    fn the_tree_is_sound_and_each_help_ends_with_examples() {
         Arguments::command().debug_assert();
-        let mut found = Vec::new();
-        leaves(&Arguments::command(), &mut found);
-        assert!(found.len() > 10);
-        for leaf in found {
-            let help = leaf.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.starts_with("Example"), "{}", leaf.get_name());
-        }
+        let mut seen = 0;
+        check(&Arguments::command(), &mut seen);
+        assert!(seen > 20, "{seen}");
     }
 
     #[test]
@@ -149,6 +153,14 @@ mod tests {
         let text = format!("{parsed:?}");
         assert!(text.contains("http://x:1") && text.contains("http://y:2"), "{text}");
         assert!(text.contains("Ndjson"), "{text}");
+    }
+
+    #[test]
+    fn an_id_of_another_kind_is_refused_at_once() {
+        for id in ["../cluster", "fnd_01JGZ8K3M5N7P9Q1R3S5T7V9WX", "dev_1"] {
+            let parsed = Arguments::try_parse_from(["wardmesh", "devices", "get", id]);
+            assert_eq!(parsed.unwrap_err().exit_code(), Exit::Usage as i32, "{id}");
+        }
     }
 
     #[test]
