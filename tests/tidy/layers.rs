@@ -14,6 +14,7 @@ const COMMON: Layers = &[
     ("time", &[]),
     ("net", &[]),
     ("map", &[]),
+    ("text", &[]),
     ("config", &[]),
     ("telemetry", &[]),
     ("id", &["time", "map"]),

@@ -1,6 +1,6 @@
 //! Names are the field's words; what says nothing is not used. Nothing is left for later.
 
-use crate::source::{Source, places};
+use crate::source::{Source, body_length, places};
 
 /// Parts of type names that say nothing of what the thing is.
 const EMPTY_WORDS: &[&str] = &["Manager", "Helper", "Helpers", "Util", "Utils", "Info", "Data"];
@@ -16,7 +16,7 @@ const LATER: &[&str] = &["TODO", "FIXME", "XXX", "HACK", "todo!", "unimplemented
 
 /// Empty words in the names that a file defines.
 pub(crate) fn faults(source: &Source) -> Vec<String> {
-    let code = source.code();
+    let code = without_foreign_names(source.code());
     let mut faults = Vec::new();
     for keyword in ["struct", "enum", "trait", "type", "union"] {
         for (at, name) in defined(&code, keyword) {
@@ -56,6 +56,19 @@ pub(crate) fn leftovers(source: &Source) -> Vec<String> {
         .collect()
 }
 
+/// Code without the bodies of `impl Trait for Type`: there the trait chose the names.
+fn without_foreign_names(mut code: String) -> String {
+    for at in places(&code, "impl") {
+        let Some(open) = code[at..].find(['{', ';']).map(|open| at + open) else { break };
+        if code[open..].starts_with('{') && code[at..open].contains(" for ") {
+            let body = open..open + body_length(&code[open..]);
+            let blanks = code[body.clone()].replace(|c| c != '\n', " ");
+            code.replace_range(body, &blanks);
+        }
+    }
+    code
+}
+
 /// The names that follow a keyword, with their places.
 fn defined<'a>(code: &'a str, keyword: &str) -> Vec<(usize, &'a str)> {
     let part = |c: char| c.is_alphanumeric() || c == '_';
@@ -84,7 +97,8 @@ fn an_empty_word_is_a_fault() {
     for text in bad {
         assert_eq!(faults(&Source::of("common/src/x.rs", text)).len(), 1, "{text}");
     }
-    let good = "struct Database; fn target() {} // get_x\nmod utility_rooms; fn forget_it() {}";
+    let good = "struct Database; fn target() {} // get_x\nmod utility_rooms; fn forget_it() {}\n\
+        impl Log for Store { type UserData = u8; fn get_state(&self) {} }";
     assert_eq!(faults(&Source::of("common/src/x.rs", good)), Vec::<String>::new());
 }
 
