@@ -1,4 +1,12 @@
 //! The aggregator: batches in, one agreed state out.
 
+pub mod config;
+pub mod correlate;
+pub mod housekeeping;
 pub mod ingest;
+pub mod listener;
+pub mod metrics;
+pub mod raft;
+pub mod replica;
 pub mod state;
+pub mod store;

@@ -47,15 +47,17 @@ const SENSOR: Layers = &[
 
 const AGGREGATOR: Layers = &[
     ("correlate", &[]),
-    ("state", &["correlate"]),
     ("metrics", &[]),
-    ("store", &["metrics", "state"]),
-    ("raft", &["metrics", "state", "store"]),
+    ("config", &[]),
+    ("state", &["correlate"]),
+    ("store", &["state"]),
+    ("raft", &["state"]),
     ("ingest", &["metrics", "raft", "state"]),
     ("listener", &["ingest", "metrics"]),
-    ("http", &["metrics", "raft", "state", "store"]),
-    ("export", &["metrics", "raft", "state", "store"]),
-    ("config", &["export", "http", "ingest", "listener", "metrics", "raft", "store"]),
+    ("replica", &["ingest", "raft", "state", "store"]),
+    ("housekeeping", &["metrics", "raft", "replica", "state", "store"]),
+    ("http", &["metrics", "raft", "replica", "state", "store"]),
+    ("export", &["metrics", "raft", "replica", "state", "store"]),
     ("aggregator", ALL),
     ("cli", ALL),
 ];

@@ -1,3 +1,42 @@
-//! Sensors in.
+//! Sensors in: sessions, and the one door through which their bytes become batches.
+//!
+//! Any node takes any sensor; what is admitted goes to the leader. Nothing here is replicated.
+
+use std::sync::Arc;
+
+use wardmesh_common::id::{ClusterId, SensorId, TenantId};
+
+use crate::metrics::Metrics;
+use crate::raft::consensus::Consensus;
 
 pub mod admission;
+mod greeting;
+pub mod session;
+
+/// Batches that a lane may have unanswered: at 112 KiB each they fill a long fat link, and a node
+/// holds at most 3.5 MiB for a lane.
+pub const WINDOW: u16 = 32;
+
+/// What every session needs.
+pub struct Ingest {
+    /// Where batches go.
+    pub consensus: Arc<Consensus>,
+    /// The registry, as this node knows it.
+    pub registry: Arc<dyn Registry>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The cluster's name: the trust domain of the certificates.
+    pub cluster: String,
+}
+
+/// What a session asks of the replicated registry on this node.
+pub trait Registry: Send + Sync + 'static {
+    /// The cluster's id; `None` before it was founded.
+    fn cluster(&self) -> Option<ClusterId>;
+
+    /// The tenant that enrolled the sensor, as far as this node knows.
+    fn tenant(&self, sensor: SensorId) -> Option<TenantId>;
+
+    /// Whether the sensor has been revoked.
+    fn is_revoked(&self, sensor: SensorId) -> bool;
+}

@@ -1,5 +1,249 @@
-//! What all replicas agree on.
+//! What all replicas agree on: the same commands in the same order give the same state, byte for byte.
+//!
+//! Pure: no clock, no randomness, no floats, no I/O. [`State::apply`] is the only place where it
+//! changes and cannot fail; its clone is cheap, so that a snapshot or a reader never stops it.
 
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+use wardmesh_common::id::{ClusterId, DeviceId, FindingId, MintedId, SiteId, TenantId};
+use wardmesh_common::map::{HashKey, ShardedMap};
+use wardmesh_common::time::Timestamp;
+
+pub mod classify;
 pub mod command;
+pub mod dedup;
+pub mod devices;
+pub mod digest;
 pub mod effects;
+pub mod evidence;
+pub mod findings;
+pub mod identity;
+mod ingest;
+pub(crate) mod locate;
+mod merge;
+mod observe;
+pub mod presence;
+mod raise;
+mod read;
 pub mod receipt;
+pub(crate) mod record;
+mod registry;
+pub mod sensors;
+pub mod sites;
+pub mod snapshot;
+pub mod source;
+mod table;
+#[cfg(test)]
+pub(crate) mod testkit;
+#[cfg(test)]
+mod tests;
+mod track;
+mod words;
+
+use command::{Action, Command};
+use devices::Device;
+use digest::{Digest, Digests};
+use effects::Effects;
+use findings::{Cause, EventRef, Finding};
+use identity::Identity;
+use merge::Window;
+use receipt::{BatchReceipt, Receipt};
+use record::Record;
+use sensors::Sensor;
+use sites::Site;
+use table::Table;
+use wardmesh_common::wire::message::Reason;
+
+/// Devices kept: past it new ones are only counted. 2 kB each keep a node below 4 GB.
+pub const DEVICES_MAX: usize = 1_000_000;
+
+/// What all replicas agree on.
+#[derive(Clone, Debug)]
+pub struct State {
+    core: Core,
+    applied: u64,
+    digests: Digests,
+    sites: Table<Site>,
+    sensors: Table<Sensor>,
+    devices: Table<Device>,
+    findings: Table<Finding>,
+    /// For sites with several sensors.
+    windows: BTreeMap<(TenantId, SiteId), Arc<Window>>,
+    /// Which device an identity is; follows from `devices`.
+    identities: ShardedMap<Identity, Known>,
+    /// Which finding a cause has; follows from `findings`.
+    causes: ShardedMap<Cause, FindingId>,
+    scratch: Scratch,
+}
+
+/// What there is one of.
+#[derive(Clone, Debug, Default)]
+struct Core {
+    cluster: Option<ClusterId>,
+    key: [u8; 16],
+    admin_token: [u8; 32],
+    at: Timestamp,
+    findings_refused: u64,
+    devices_refused: u64,
+}
+
+record::record!(Core { cluster, key, admin_token, at, findings_refused, devices_refused });
+
+/// The device of an identity, and whether it is a router, which decides whose an address behind it is.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    device: DeviceId,
+    router: bool,
+}
+
+/// Buffers that are reused; no part of the state.
+#[derive(Debug, Default)]
+struct Scratch {
+    archive: Vec<u8>,
+    row: Vec<u8>,
+}
+
+impl Clone for Scratch {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+/// The log entry that is being applied, and how far.
+#[derive(Debug)]
+struct Entry {
+    cluster: ClusterId,
+    at: Timestamp,
+    index: u64,
+    ordinal: u32,
+    position: u32,
+    minted: u32,
+}
+
+impl Entry {
+    fn mint(&mut self) -> MintedId {
+        let id = MintedId::mint(self.cluster, self.at, self.index, self.minted);
+        self.minted = self.minted.wrapping_add(1);
+        id
+    }
+
+    fn reference(&self) -> EventRef {
+        EventRef { index: self.index, ordinal: self.ordinal, position: self.position }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl State {
+    /// Before the cluster was founded: refuses everything else.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::empty(Core::default())
+    }
+
+    fn empty(core: Core) -> Self {
+        let key = HashKey(core.key);
+        Self {
+            core,
+            applied: 0,
+            digests: Digests::default(),
+            sites: Table::new(key),
+            sensors: Table::new(key),
+            devices: Table::new(key),
+            findings: Table::new(key),
+            windows: BTreeMap::new(),
+            identities: ShardedMap::new(key),
+            causes: ShardedMap::new(key),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Applies the entry at `index`, which must be higher than the last one's. Cannot fail.
+    pub fn apply(&mut self, index: u64, command: &Command) -> Effects {
+        self.core.at = self.core.at.max(command.at);
+        let mut effects = Effects::default();
+        let mut entry = Entry {
+            cluster: self.core.cluster.unwrap_or_default(),
+            at: self.core.at,
+            index,
+            ordinal: 0,
+            position: 0,
+            minted: 0,
+        };
+        effects.receipt = match (self.core.cluster, &command.action) {
+            (Some(cluster), Action::Found { .. }) => Receipt::Founded(cluster),
+            (None, Action::Found { cluster, key, admin_token }) => {
+                let core = &self.core;
+                let founded = Core {
+                    cluster: Some(*cluster),
+                    key: key.0,
+                    admin_token: *admin_token,
+                    ..core.clone()
+                };
+                let digests = std::mem::take(&mut self.digests);
+                *self = Self { digests, ..Self::empty(founded) };
+                Receipt::Accepted
+            }
+            (None, action) => unfounded(action),
+            (Some(_), Action::Ingest(batches)) => self.ingest(&mut entry, batches, &mut effects),
+            (Some(_), Action::OpenEpoch(open)) => self.open_epoch(open),
+            (Some(_), Action::Skip(skip)) => self.skip(skip),
+            (Some(_), Action::DefineSite(define)) => self.define_site(define),
+            (Some(_), Action::Enrol(enrol)) => self.enrol(enrol),
+            (Some(_), Action::Revoke(sensor)) => self.revoke(*sensor),
+            (Some(_), Action::Tick) => Receipt::Done,
+        };
+        self.judge(&mut entry);
+        self.settle(index);
+        effects
+    }
+
+    /// Passes over an entry of Raft's own, which changes nothing.
+    pub fn advance(&mut self, index: u64) {
+        self.settle(index);
+    }
+
+    fn settle(&mut self, index: u64) {
+        let mut row = std::mem::take(&mut self.scratch.row);
+        self.sites.settle(&mut row);
+        self.sensors.settle(&mut row);
+        self.devices.settle(&mut row);
+        self.findings.settle(&mut row);
+        self.scratch.row = row;
+        self.applied = index;
+        self.digests.push(Digest { index, value: self.sum() });
+    }
+
+    /// The wrapping sum of the keyed hashes of all rows.
+    fn sum(&self) -> u64 {
+        let tables =
+            [self.sites.sum(), self.sensors.sum(), self.devices.sum(), self.findings.sum()];
+        let windows = self.windows.values().map(|window| window.sum());
+        tables.into_iter().chain(windows).fold(self.core_hash(), u64::wrapping_add)
+    }
+
+    fn core_hash(&self) -> u64 {
+        let mut bytes = Vec::with_capacity(128);
+        self.core.write(&mut bytes);
+        let mut hasher = self.hash_key().build_hasher();
+        hasher.write(&bytes);
+        hasher.finish()
+    }
+}
+
+fn unfounded(action: &Action) -> Receipt {
+    match action {
+        Action::Ingest(batches) => {
+            let not_ready = BatchReceipt::Rejected(Reason::NotReady);
+            Receipt::Ingested(vec![not_ready; batches.len()])
+        }
+        Action::Tick => Receipt::Done,
+        _ => Receipt::Refused("there is no cluster yet: run `cluster init` on one node".to_owned()),
+    }
+}

@@ -33,14 +33,18 @@ const RECORD_HEADER_BYTES: usize = 5;
 /// Message type and 24-bit length (RFC 8446 section 4).
 const HANDSHAKE_HEADER_BYTES: usize = 4;
 
+/// The content type `alert`: all that is left of some connections that are seen from their end.
+const ALERT: u8 = 21;
+
+/// Bytes of one alert record: level and description, encrypted with the longest padding, tag and
+/// initialisation vector of TLS 1.2 at most.
+const ALERT_BYTES_MAX: u8 = 64;
+
 /// The content type `handshake`.
 const HANDSHAKE: u8 = 22;
 
 /// The content type `change_cipher_spec`.
 const CHANGE_CIPHER_SPEC: u8 = 20;
-
-/// The content type `alert`.
-const ALERT: u8 = 21;
 
 /// The content type `application_data`.
 const APPLICATION_DATA: u8 = 23;
@@ -65,13 +69,15 @@ impl Dissector for Tls {
         }
         match payload.bytes {
             [APPLICATION_DATA, 3, 1..=3, high, low, ..] if is_length(*high, *low) => Probe::Yes,
+            [ALERT, 3, 1..=3, 0, 2..=ALERT_BYTES_MAX, _, ..] => Probe::Yes,
             [HANDSHAKE, 3, 0..=4, high, low, CLIENT_HELLO | SERVER_HELLO, ..]
                 if is_length(*high, *low) =>
             {
                 Probe::Yes
             }
             [HANDSHAKE, 3, 0..=4, high, low] if is_length(*high, *low) => Probe::Unsure,
-            [HANDSHAKE | APPLICATION_DATA, rest @ ..] if rest.len() < 4 => match rest {
+            [ALERT, 3, 1..=3, 0, 2..=ALERT_BYTES_MAX] => Probe::Unsure,
+            [ALERT | HANDSHAKE | APPLICATION_DATA, rest @ ..] if rest.len() < 4 => match rest {
                 [] | [3] | [3, 0..=4] | [3, 0..=4, 0..=0x48] => Probe::Unsure,
                 _ => Probe::No,
             },

@@ -1,9 +1,8 @@
-//! What `inspect` writes, on captures made here and on the shared ones where they are.
+//! What `inspect` writes, on captures made here; `tests/golden` runs it over those of others.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
-use std::path::Path;
 
 use wardmesh_common::event::{Attribute, EventKind, Name, Party};
 use wardmesh_common::time::Timestamp;
@@ -128,36 +127,4 @@ fn a_reader_that_has_gone_is_no_error() {
     let outcome =
         inspect(&[path], Format::Ndjson, DISSECTORS, KEY, &mut Gone, &mut Vec::new()).unwrap();
     assert_eq!(outcome, Outcome::Read);
-}
-
-fn captures(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            captures(&path, found);
-        } else if path.to_string_lossy().contains(".pcap") {
-            found.push(path);
-        }
-    }
-}
-
-#[test]
-fn every_shared_capture_gives_the_same_twice() {
-    // Beside the checkout, or beside a folder that checkouts are kept in.
-    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().skip(2).take(2);
-    let mut folders = above.map(|above| above.join("shared/data/pcaps"));
-    let Some(shared) = folders.find(|folder| folder.is_dir()) else {
-        eprintln!("left out: no ../shared/data/pcaps beside the checkout");
-        return;
-    };
-    let mut paths = Vec::new();
-    captures(&shared, &mut paths);
-    paths.sort();
-    for path in paths {
-        let first = run(std::slice::from_ref(&path), Format::Ndjson);
-        let (mut out, mut warn) = (Vec::new(), Vec::new());
-        let one = std::slice::from_ref(&path);
-        inspect(one, Format::Ndjson, DISSECTORS, HashKey([9; 16]), &mut out, &mut warn).unwrap();
-        assert_eq!(first.1.as_bytes(), out, "{}", path.display());
-    }
 }

@@ -27,13 +27,17 @@ pub(super) struct ClientHello<'a> {
 }
 
 impl<'a> ClientHello<'a> {
-    /// Reads the body of a client_hello; `None` where it is shorter than its lengths say.
+    /// Reads the body of a client_hello; `None` where it is shorter than its lengths say or offers
+    /// no cipher suite, which its grammar forbids.
     pub(super) fn read(body: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(body);
         let version = reader.u16()?;
         reader.skip(32)?;
         reader.prefixed_u8()?;
         let ciphers = numbers(reader.prefixed_u16()?);
+        if ciphers.is_empty() {
+            return None;
+        }
         reader.prefixed_u8()?;
         let mut hello = Self { version, ciphers, ..Self::default() };
         // Hellos of TLS 1.2 and before may have no extensions at all (RFC 5246 section 7.4.1.2).

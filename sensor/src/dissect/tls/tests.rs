@@ -5,6 +5,10 @@
 use super::*;
 use crate::dissect::stream_testing::{no_canary, stream, tcp, torture, values};
 
+/// Bytes that a stream may have to hold for one ClientHello, its last record whole.
+const NEED_BYTES_MAX: usize =
+    HELLO_BYTES_MAX + RECORD_BYTES_MAX + HELLO_RECORDS_MAX * RECORD_HEADER_BYTES;
+
 fn prefixed(bytes: &[u8]) -> Vec<u8> {
     [&(bytes.len() as u16).to_be_bytes(), bytes].concat()
 }
@@ -59,7 +63,7 @@ fn reads_a_hello_over_records_and_segments() {
 
 #[test]
 fn knows_tls_by_its_records() {
-    let cases: [(&[u8], Probe); 11] = [
+    let cases: [(&[u8], Probe); 15] = [
         (&[], Probe::Unsure),
         (&[22], Probe::Unsure),
         (&[22, 3, 1, 2], Probe::Unsure),
@@ -67,6 +71,10 @@ fn knows_tls_by_its_records() {
         (&[22, 3, 1, 0, 200, 1], Probe::Yes),
         (&[22, 3, 3, 0, 80, 2], Probe::Yes),
         (&[23, 3, 3, 1, 0, 0x99], Probe::Yes),
+        (&[21, 3, 3, 0], Probe::Unsure),
+        (&[21, 3, 3, 0, 26], Probe::Unsure),
+        (&[21, 3, 3, 0, 26, 0], Probe::Yes),
+        (&[21, 3, 3, 1, 26, 0], Probe::No),
         (&[22, 3, 1, 0, 0, 1], Probe::No),
         (&[22, 3, 1, 0xff, 0, 1], Probe::No),
         (&[22, 2, 1], Probe::No),
@@ -79,9 +87,21 @@ fn knows_tls_by_its_records() {
 
 #[test]
 fn a_servers_direction_is_dropped_unread() {
+    for bytes in [&[22, 3, 3, 0, 80, 2], &[21, 3, 3, 0, 26, 0], &[23, 3, 3, 0, 80, 0]] {
+        let mut found = Observations::default();
+        let progress = Tls.dissect(&tcp(bytes, false), &mut found);
+        assert_eq!((progress, found.0.len()), (Progress::Consumed(usize::MAX), 0));
+    }
+}
+
+#[test]
+fn a_hello_without_ciphers_is_none() {
+    let body = [&[3, 0][..], &[0; 32], &[0, 0, 0, 1, 0, 0, 0]].concat();
+    let message = [&[1, 0][..], &prefixed(&body)].concat();
     let mut found = Observations::default();
-    let progress = Tls.dissect(&tcp(&[22, 3, 3, 0, 80, 2], false), &mut found);
-    assert_eq!((progress, found.0.len()), (Progress::Consumed(usize::MAX), 0));
+    let progress = Tls.dissect(&tcp(&records(&message, 100), false), &mut found);
+    assert_eq!(progress, Progress::Malformed { at: 0, reason: "client_hello_cut_short" });
+    assert_eq!(found.0.len(), 0);
 }
 
 #[test]

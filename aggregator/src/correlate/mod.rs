@@ -1,0 +1,174 @@
+//! The rules: what the state shows them, and what they make of it.
+//!
+//! A rule keeps nothing: it judges a subject as it stands, so that the order in which batches came
+//! plays no part and a verdict changes when later evidence does. Pure, and below `state`.
+
+use std::collections::BTreeMap;
+
+use wardmesh_common::id::{DeviceId, SensorId, SiteId};
+use wardmesh_common::net::MacAddress;
+use wardmesh_common::time::Timestamp;
+
+mod rules;
+
+pub use rules::RULES;
+
+/// References to events that a verdict names.
+pub const REFERENCES_MAX: usize = 32;
+
+/// Judges one subject.
+pub trait Rule: Sync {
+    /// The kind of cause; with the verdict's subject it makes two findings the same one.
+    fn cause(&self) -> &'static str;
+
+    /// The names that its findings bear.
+    fn names(&self) -> &'static [&'static str];
+
+    /// What the subject shows; `None` where it shows nothing.
+    fn judge(&self, subject: &Subject<'_>) -> Option<Verdict>;
+}
+
+/// What a rule looks at: whatever a command changed.
+#[derive(Clone, Debug)]
+pub enum Subject<'a> {
+    /// A device.
+    Device(Stays<'a>),
+    /// A sensor.
+    Sensor(Watch<'a>),
+}
+
+/// Where a device was.
+#[derive(Clone, Debug)]
+pub struct Stays<'a> {
+    /// The device.
+    pub device: DeviceId,
+    /// Its MAC address where that joins it over sites: a universally administered one.
+    pub mac: Option<MacAddress>,
+    /// Its sites.
+    pub stays: Vec<Stay<'a>>,
+}
+
+/// A device at one site.
+#[derive(Clone, Copy, Debug)]
+pub struct Stay<'a> {
+    /// The facility.
+    pub site: &'a SiteId,
+    /// The first sight (event time).
+    pub first_seen: Timestamp,
+    /// The last one (event time).
+    pub last_seen: Timestamp,
+    /// Unbroken stays in order of time.
+    pub visits: &'a [Visit],
+    /// The first sight in the log.
+    pub evidence: EventRef,
+}
+
+/// An unbroken stay, by event time, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Visit {
+    /// The first sight.
+    pub from: Timestamp,
+    /// The last one.
+    pub to: Timestamp,
+}
+
+/// A sensor as rules see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch<'a> {
+    /// The sensor.
+    pub sensor: SensorId,
+    /// Its name for people.
+    pub name: &'a str,
+    /// Where it stands.
+    pub site: &'a SiteId,
+    /// Batches that did not go on from the watermark.
+    pub forked: Option<Fork>,
+}
+
+/// Batches that do not go on from the watermark: a disk or memory image was restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fork {
+    /// The sensor's start, of the first one.
+    pub epoch: u64,
+    /// The place in the lane, of the first one.
+    pub seq: u64,
+    /// The leader's time of the first one.
+    pub first_at: Timestamp,
+    /// The leader's time of the latest one.
+    pub last_at: Timestamp,
+    /// How many there were.
+    pub count: u64,
+    /// Where the first one lies in the log.
+    pub evidence: EventRef,
+}
+
+/// Where an event lies in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventRef {
+    /// The Raft log index.
+    pub index: u64,
+    /// The batch's position among the command's submissions.
+    pub ordinal: u32,
+    /// The event's position in the batch.
+    pub position: u32,
+}
+
+/// How grave a finding is (OCSF `severity_id`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Good to know.
+    Informational,
+    /// Look at it when there is time.
+    Low,
+    /// Look at it this week.
+    Medium,
+    /// Look at it today.
+    High,
+    /// Look at it now.
+    Critical,
+}
+
+impl Severity {
+    /// All of them, the least grave first.
+    pub const ALL: [Self; 5] =
+        [Self::Informational, Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    /// The word in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Informational => "informational",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// What a rule makes of a subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// One of the rule's names.
+    pub rule: &'static str,
+    /// What it is about: a MAC address, a sensor.
+    pub subject: String,
+    /// How grave it is.
+    pub severity: Severity,
+    /// One sentence for people.
+    pub title: String,
+    /// The sites concerned, sorted.
+    pub sites: Vec<SiteId>,
+    /// The devices concerned, sorted.
+    pub devices: Vec<DeviceId>,
+    /// How often it happened.
+    pub count: u64,
+    /// The earliest event behind it.
+    pub first_seen: Timestamp,
+    /// The latest event behind it.
+    pub last_seen: Timestamp,
+    /// Events that show it, at most [`REFERENCES_MAX`], in log order.
+    pub evidence: Vec<EventRef>,
+    /// More of what the rule knows, by name.
+    pub detail: BTreeMap<String, String>,
+}

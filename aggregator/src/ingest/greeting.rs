@@ -1,0 +1,168 @@
+//! The beginning of a lane: hello in, epoch opened by a command, welcome or refusal out.
+
+use quinn::{RecvStream, SendStream};
+use wardmesh_common::id::{SensorId, TenantId};
+use wardmesh_common::time::Timestamp;
+use wardmesh_common::wire::message::{Hello, Mark, Message, Reason, Refusal, Welcome};
+use wardmesh_common::wire::{FRAME_LENGTH_MAX, Lane, frame};
+use wardmesh_common::{clock, link};
+
+use super::{Ingest, WINDOW};
+use crate::state::command::{Action, OpenEpoch};
+use crate::state::receipt::{OpenedEpoch, Receipt};
+
+/// Earlier epochs that a hello may list: the state keeps at most 16 open.
+const HELD_MAX: usize = 16;
+
+/// The longest software version that is recorded, bytes.
+const SOFTWARE_MAX: usize = 64;
+
+/// A lane that is open.
+pub(super) struct Greeted {
+    pub(super) lane: Lane,
+    pub(super) clock_offset: i64,
+}
+
+/// Who presents the certificate.
+#[derive(Clone)]
+pub(super) struct Holder {
+    pub(super) tenant: TenantId,
+    pub(super) sensor: SensorId,
+}
+
+/// Answers a hello; a refusal is sent before it is returned.
+pub(super) async fn greet(
+    ingest: &Ingest,
+    holder: &Holder,
+    send: &mut SendStream,
+    receive: &mut RecvStream,
+) -> Result<Greeted, Refusal> {
+    match answer(ingest, holder, receive).await {
+        Ok((greeted, welcome)) => {
+            transmit(send, greeted.lane, Message::Welcome(welcome)).await?;
+            Ok(greeted)
+        }
+        Err(refusal) => {
+            refuse(send, &refusal).await;
+            Err(refusal)
+        }
+    }
+}
+
+/// Tells the sensor why; it may be gone already.
+pub(super) async fn refuse(send: &mut SendStream, refusal: &Refusal) {
+    let _ = transmit(send, Lane::Urgent, Message::Refusal(refusal.clone())).await;
+    let _ = send.finish();
+    // The refusal should arrive before the connection is closed.
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), send.stopped()).await;
+}
+
+pub(super) async fn transmit(
+    send: &mut SendStream,
+    lane: Lane,
+    message: Message,
+) -> Result<(), Refusal> {
+    let lost = |cause: &dyn std::fmt::Display| refusal(Reason::OutOfTurn, cause);
+    let at = clock::now();
+    let bytes = message.seal(lane, at).map_err(|cause| lost(&cause))?;
+    link::send(send, at, bytes).await.map_err(|cause| lost(&cause))
+}
+
+pub(super) fn refusal(reason: Reason, detail: &dyn std::fmt::Display) -> Refusal {
+    Refusal { reason, detail: detail.to_string() }
+}
+
+async fn answer(
+    ingest: &Ingest,
+    holder: &Holder,
+    receive: &mut RecvStream,
+) -> Result<(Greeted, Welcome), Refusal> {
+    let first = link::receive(receive).await;
+    let first = first.map_err(|cause| refusal(Reason::Malformed, &cause))?;
+    let received_at = clock::now();
+    let (_, bytes) = first.ok_or_else(|| refusal(Reason::OutOfTurn, &"a hello was due"))?;
+    let frame = frame::Frame::open(&bytes).map_err(|cause| refusal(Reason::Malformed, &cause))?;
+    let lane = frame.header.lane;
+    let hello = match Message::open(&bytes) {
+        Ok(Message::Hello(hello)) => hello,
+        Ok(_) => return Err(refusal(Reason::OutOfTurn, &"a hello was due")),
+        Err(cause) => return Err(refusal(Reason::Malformed, &cause)),
+    };
+    let cluster = check(ingest, holder, &hello)?;
+    let opened = open_epoch(ingest, holder, &hello).await?;
+    let clock_offset = offset(received_at, Timestamp::from_nanos(hello.sent_at));
+    let leader = ingest.consensus.status().leader.map(|(_, member)| member.ingest_address);
+    let welcome = Welcome {
+        cluster,
+        site: opened.site.to_string(),
+        version: frame::VERSION,
+        compression: true,
+        frame_max: FRAME_LENGTH_MAX as u32,
+        window: WINDOW,
+        clock_offset,
+        leader,
+        watermarks: opened
+            .watermarks
+            .iter()
+            .filter(|mark| mark.lane == lane)
+            .map(|mark| Mark { epoch: mark.epoch, seq: mark.seq, chain: mark.chain })
+            .collect(),
+    };
+    Ok((Greeted { lane, clock_offset }, welcome))
+}
+
+/// What can be said of a hello without the cluster; returns the cluster's id.
+fn check(ingest: &Ingest, holder: &Holder, hello: &Hello) -> Result<[u8; 16], Refusal> {
+    if hello.sensor != holder.sensor.0 {
+        let detail = "the hello names another sensor than the certificate";
+        return Err(refusal(Reason::WrongSensor, &detail));
+    }
+    if ingest.registry.tenant(holder.sensor).is_some_and(|tenant| tenant != holder.tenant) {
+        let detail = "the certificate names another tenant than the registry";
+        return Err(refusal(Reason::WrongSensor, &detail));
+    }
+    if !(hello.version_min..=hello.version_max).contains(&frame::VERSION) {
+        let detail = format!("this cluster reads batch version {}: update it", frame::VERSION);
+        return Err(refusal(Reason::UnknownSchema, &detail));
+    }
+    if hello.held.len() > HELD_MAX || hello.software.len() > SOFTWARE_MAX {
+        return Err(refusal(Reason::TooLarge, &"the hello lists more than a node reads"));
+    }
+    let cluster = ingest.registry.cluster().ok_or_else(|| {
+        refusal(Reason::NotReady, &"the cluster has not been founded: run 'wardmesh cluster init'")
+    })?;
+    if hello.cluster.is_some_and(|named| named != cluster.0) {
+        let detail = format!("the sensor was enrolled in another cluster than {cluster}");
+        return Err(refusal(Reason::WrongCluster, &detail));
+    }
+    Ok(cluster.0)
+}
+
+async fn open_epoch(
+    ingest: &Ingest,
+    holder: &Holder,
+    hello: &Hello,
+) -> Result<OpenedEpoch, Refusal> {
+    let action = Action::OpenEpoch(OpenEpoch {
+        sensor: holder.sensor,
+        epoch: hello.epoch,
+        held: hello.held.clone(),
+        version: hello.software.clone(),
+    });
+    match ingest.consensus.propose(action).await {
+        Ok((Receipt::EpochOpened(opened), _)) => Ok(opened),
+        Ok((Receipt::Refused(detail), _)) => {
+            let revoked = ingest.registry.is_revoked(holder.sensor);
+            let reason = if revoked { Reason::Revoked } else { Reason::NotEnrolled };
+            Err(refusal(reason, &detail))
+        }
+        Ok((other, _)) => Err(refusal(Reason::NotReady, &format!("unexpected answer {other:?}"))),
+        Err(cause) => Err(refusal(Reason::NotReady, &cause)),
+    }
+}
+
+/// Our clock minus the sensor's, nanoseconds, within what 64 bits hold.
+pub(super) fn offset(ours: Timestamp, theirs: Timestamp) -> i64 {
+    let difference = i128::from(ours.as_nanos()) - i128::from(theirs.as_nanos());
+    difference.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+}

@@ -1,0 +1,254 @@
+//! One lane of one sensor: batches in, receipts out, one for each batch and in order.
+//!
+//! A batch that can never be applied is passed over by a replicated `Skip` and answered `Rejected`, so
+//! that poison never blocks a site; whoever repeats it is cut off.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesOrdered, StreamExt};
+use quinn::{Connection, RecvStream, SendStream, VarInt};
+use tokio::sync::mpsc;
+use wardmesh_common::time::Timestamp;
+use wardmesh_common::wire::message::{self, Message, Outcome, Reason, Refusal};
+use wardmesh_common::{clock, link, tls};
+
+use super::admission::{Admitted, Rejection, admit};
+use super::greeting::{Greeted, Holder, greet, offset, refusal, refuse, transmit};
+use super::{Ingest, WINDOW};
+use crate::raft::proposer::Answer;
+use crate::state::command::{Action, Skip};
+use crate::state::receipt::{BatchReceipt, Receipt};
+
+/// Batches of a connection that may be rejected before it is cut: one or two are a fault, more are a
+/// broken or hostile sensor.
+const OFFENCES_MAX: u32 = 8;
+
+/// How long a sensor may take to open its lanes.
+const GREETING_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a live connection's right to be here is looked at.
+const REVOCATION_POLL: Duration = Duration::from_secs(1);
+
+/// When a sensor should try again where the answer itself does not say.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+
+/// Serves a connection until it ends.
+pub async fn serve(ingest: Arc<Ingest>, connection: Connection) {
+    let remote = connection.remote_address();
+    let holder = match holder(&ingest, &connection) {
+        Ok(holder) => holder,
+        Err(detail) => {
+            ingest.metrics.rejected(Reason::NotEnrolled);
+            tracing::warn!(%remote, detail, "refused");
+            connection.close(VarInt::from_u32(1), detail.as_bytes());
+            return;
+        }
+    };
+    ingest.metrics.sessions.inc();
+    let sensor = holder.sensor;
+    tracing::info!(%sensor, %remote, "sensor connected");
+    let lanes = async {
+        let (one, two) =
+            tokio::join!(lane(&ingest, &holder, &connection), lane(&ingest, &holder, &connection));
+        [one, two]
+    };
+    tokio::select! {
+        ends = lanes => {
+            for refusal in ends.into_iter().filter_map(Result::err) {
+                let (reason, detail) = (refusal.reason, refusal.detail);
+                ingest.metrics.rejected(reason);
+                tracing::warn!(%sensor, %remote, %reason, detail, "lane closed");
+            }
+        }
+        () = revoked(&ingest, &holder) => {
+            tracing::warn!(%sensor, %remote, "the sensor was revoked: connection closed");
+        }
+        cause = connection.closed() => tracing::info!(%sensor, %remote, %cause, "disconnected"),
+    }
+    connection.close(VarInt::from_u32(0), b"");
+    ingest.metrics.sessions.dec();
+}
+
+fn holder(ingest: &Ingest, connection: &Connection) -> Result<Holder, String> {
+    match tls::peer(connection) {
+        Ok(tls::Principal::Sensor { cluster, tenant, sensor }) if cluster == ingest.cluster => {
+            Ok(Holder { tenant, sensor })
+        }
+        Ok(other) => Err(format!("{other} is no sensor of cluster {}", ingest.cluster)),
+        Err(cause) => Err(cause.to_string()),
+    }
+}
+
+async fn revoked(ingest: &Ingest, holder: &Holder) {
+    loop {
+        tokio::time::sleep(REVOCATION_POLL).await;
+        if ingest.registry.is_revoked(holder.sensor) {
+            return;
+        }
+    }
+}
+
+async fn lane(ingest: &Ingest, holder: &Holder, connection: &Connection) -> Result<(), Refusal> {
+    let opening = async {
+        let lost = |cause| refusal(Reason::OutOfTurn, &cause);
+        let (mut send, mut receive) = connection.accept_bi().await.map_err(|c| lost(c))?;
+        let greeted = greet(ingest, holder, &mut send, &mut receive).await?;
+        Ok((greeted, send, receive))
+    };
+    let late = |_| refusal(Reason::OutOfTurn, &"the lanes were not opened in time");
+    let (greeted, mut send, receive) =
+        tokio::time::timeout(GREETING_PATIENCE, opening).await.map_err(late)??;
+    let mut session = Session { ingest, holder, greeted, offences: 0, scratch: Vec::new() };
+    let end = session.stream(&mut send, receive).await;
+    if let Err(refusal) = &end {
+        refuse(&mut send, refusal).await;
+    }
+    end
+}
+
+/// A batch whose answer is to come.
+type InFlight<'a> = FuturesOrdered<BoxFuture<'a, (u64, u64, Answer)>>;
+
+struct Session<'a> {
+    ingest: &'a Ingest,
+    holder: &'a Holder,
+    greeted: Greeted,
+    offences: u32,
+    scratch: Vec<u8>,
+}
+
+impl<'a> Session<'a> {
+    async fn stream(&mut self, send: &mut SendStream, receive: RecvStream) -> Result<(), Refusal> {
+        let mut frames = read_frames(receive);
+        let mut in_flight = InFlight::new();
+        loop {
+            tokio::select! {
+                Some((epoch, seq, answer)) = in_flight.next() => {
+                    self.answer(send, epoch, seq, answer).await?;
+                }
+                frame = frames.recv(), if in_flight.len() < usize::from(WINDOW) => {
+                    let Some(frame) = frame else { return Ok(()) };
+                    let (sent_at, bytes) = frame?;
+                    let clock_offset = offset(clock::now(), sent_at);
+                    self.greeted.clock_offset = clock_offset;
+                    let admitted =
+                        admit(bytes, self.holder.sensor, clock_offset, &mut self.scratch);
+                    match admitted.and_then(|admitted| self.own_lane(admitted)) {
+                        Ok(admitted) => in_flight.push_back(self.submit(admitted)),
+                        Err(rejection) => {
+                            while let Some((epoch, seq, answer)) = in_flight.next().await {
+                                self.answer(send, epoch, seq, answer).await?;
+                            }
+                            self.reject(send, rejection).await?;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn own_lane(&self, admitted: Admitted) -> Result<Admitted, Rejection> {
+        if admitted.header.lane == self.greeted.lane {
+            return Ok(admitted);
+        }
+        let detail = "the batch belongs to the other lane".to_owned();
+        Err(Rejection { reason: Reason::OutOfTurn, header: None, detail })
+    }
+
+    fn submit(&self, admitted: Admitted) -> BoxFuture<'a, (u64, u64, Answer)> {
+        let Admitted { header, submission } = admitted;
+        let consensus = Arc::clone(&self.ingest.consensus);
+        self.ingest.metrics.received(header.events, submission.frame.len());
+        Box::pin(async move {
+            let answer = consensus.submit(submission).await;
+            (header.epoch, header.seq, answer)
+        })
+    }
+
+    async fn answer(
+        &mut self,
+        send: &mut SendStream,
+        epoch: u64,
+        seq: u64,
+        answer: Answer,
+    ) -> Result<(), Refusal> {
+        let outcome = match answer {
+            Ok((BatchReceipt::Applied | BatchReceipt::Duplicate { .. }, index)) => {
+                Outcome::Acknowledged(index)
+            }
+            Ok((BatchReceipt::Gap { expected }, _)) => Outcome::Gap(expected),
+            Ok((BatchReceipt::Rejected(reason), _)) => {
+                self.ingest.metrics.rejected(reason);
+                Outcome::Rejected(reason)
+            }
+            Err(cause) => Outcome::Unavailable(millis(cause.retry_after())),
+        };
+        self.receipt(send, epoch, seq, outcome).await
+    }
+
+    async fn receipt(
+        &self,
+        send: &mut SendStream,
+        epoch: u64,
+        seq: u64,
+        outcome: Outcome,
+    ) -> Result<(), Refusal> {
+        self.ingest.metrics.answered(&outcome);
+        let receipt = message::Receipt { epoch, seq, outcome };
+        transmit(send, self.greeted.lane, Message::Receipt(receipt)).await
+    }
+
+    /// Passes over a batch that can never be applied, where its header can be believed.
+    async fn reject(&mut self, send: &mut SendStream, rejection: Rejection) -> Result<(), Refusal> {
+        let Rejection { reason, header, detail } = rejection;
+        let sensor = self.holder.sensor;
+        self.offences += 1;
+        self.ingest.metrics.rejected(reason);
+        tracing::warn!(%sensor, %reason, detail, offences = self.offences, "batch rejected");
+        let Some(header) = header.filter(|_| self.offences < OFFENCES_MAX) else {
+            return Err(Refusal { reason, detail });
+        };
+        let skip = Action::Skip(Skip {
+            sensor,
+            epoch: header.epoch,
+            lane: self.greeted.lane,
+            seq: header.seq,
+            chain: header.chain,
+            events: header.events,
+            reason: reason.as_str().to_owned(),
+        });
+        let outcome = match self.ingest.consensus.propose(skip).await {
+            Ok((Receipt::Accepted | Receipt::Done, _)) => Outcome::Rejected(reason),
+            Ok(_) => Outcome::Unavailable(millis(RETRY_AFTER)),
+            Err(cause) => Outcome::Unavailable(millis(cause.retry_after())),
+        };
+        self.receipt(send, header.epoch, header.seq, outcome).await
+    }
+}
+
+fn millis(span: Duration) -> u32 {
+    u32::try_from(span.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// Reads frames in a task of its own: reading one must not be cancelled half-way.
+fn read_frames(mut stream: RecvStream) -> mpsc::Receiver<Result<(Timestamp, Bytes), Refusal>> {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        loop {
+            let frame = match link::receive(&mut stream).await {
+                Ok(None) => return,
+                Ok(Some(frame)) => Ok(frame),
+                Err(cause @ link::LinkError::Length(_)) => Err(refusal(Reason::TooLarge, &cause)),
+                Err(link::LinkError::Lost(_)) => return,
+            };
+            let over = frame.is_err();
+            if sender.send(frame).await.is_err() || over {
+                return;
+            }
+        }
+    });
+    receiver
+}

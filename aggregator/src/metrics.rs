@@ -1,0 +1,155 @@
+//! What a node counts, for Prometheus. No per-device labels; pure code returns counts, the edges
+//! add them up here.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use wardmesh_common::wire::message::{Outcome, Reason};
+
+/// The label of a refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+/// The label of a batch's outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: BatchResult,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+enum BatchResult {
+    Acknowledged,
+    Gap,
+    Rejected,
+    Unavailable,
+}
+
+/// Everything that is counted, and the gauges that are set at each scrape.
+pub struct Metrics {
+    registry: Registry,
+    /// Connected sensors.
+    pub sessions: Gauge,
+    events: Counter,
+    bytes: Counter,
+    answered: Family<ResultLabel, Counter>,
+    rejected: Family<ReasonLabel, Counter>,
+    /// What is read off the node at a scrape.
+    pub raft: RaftGauges,
+}
+
+/// The node's standing, set at each scrape.
+#[derive(Default)]
+pub struct RaftGauges {
+    /// 1 while a leader is known.
+    pub has_leader: Gauge,
+    /// 1 while this node leads.
+    pub is_leader: Gauge,
+    /// The term.
+    pub term: Gauge<u64, AtomicU64>,
+    /// The last committed index.
+    pub commit_index: Gauge<u64, AtomicU64>,
+    /// The last applied index.
+    pub applied_index: Gauge<u64, AtomicU64>,
+    /// Bytes of batches that wait to be applied.
+    pub queued_bytes: Gauge<u64, AtomicU64>,
+    /// Bytes of the store's files.
+    pub store_bytes: Gauge<u64, AtomicU64>,
+    /// Devices known.
+    pub devices: Gauge<u64, AtomicU64>,
+    /// Findings that are open.
+    pub findings_open: Gauge<u64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("wardmesh");
+        let this = Self {
+            sessions: Gauge::default(),
+            events: Counter::default(),
+            bytes: Counter::default(),
+            answered: Family::default(),
+            rejected: Family::default(),
+            raft: RaftGauges::default(),
+            registry: Registry::default(),
+        };
+        registry.register("sensor_sessions", "Connected sensors", this.sessions.clone());
+        registry.register("ingest_events", "Events admitted on this node", this.events.clone());
+        registry.register(
+            "ingest_bytes",
+            "Bytes of frames admitted on this node",
+            this.bytes.clone(),
+        );
+        let help = "Receipts that this node sent, by what became of the batch";
+        registry.register("ingest_batches", help, this.answered.clone());
+        let help = "Batches and sessions that were not taken, by reason";
+        registry.register("ingest_rejected", help, this.rejected.clone());
+        let raft = &this.raft;
+        registry.register("raft_has_leader", "1 while a leader is known", raft.has_leader.clone());
+        registry.register("raft_is_leader", "1 while this node leads", raft.is_leader.clone());
+        registry.register("raft_term", "Raft term", raft.term.clone());
+        let help = "Last committed log index";
+        registry.register("raft_commit_index", help, raft.commit_index.clone());
+        registry.register(
+            "raft_applied_index",
+            "Last applied log index",
+            raft.applied_index.clone(),
+        );
+        let help = "Bytes of batches that wait or are on their way";
+        registry.register("proposer_queued_bytes", help, raft.queued_bytes.clone());
+        registry.register(
+            "store_size_bytes",
+            "Bytes of archive and index",
+            raft.store_bytes.clone(),
+        );
+        registry.register("devices", "Devices known", raft.devices.clone());
+        registry.register("findings_open", "Findings that are open", raft.findings_open.clone());
+        Self { registry, ..this }
+    }
+
+    /// A batch was admitted.
+    pub fn received(&self, events: u32, bytes: usize) {
+        self.events.inc_by(u64::from(events));
+        self.bytes.inc_by(bytes as u64);
+    }
+
+    /// A receipt was sent.
+    pub fn answered(&self, outcome: &Outcome) {
+        let result = match outcome {
+            Outcome::Acknowledged(_) => BatchResult::Acknowledged,
+            Outcome::Gap(_) => BatchResult::Gap,
+            Outcome::Rejected(_) => BatchResult::Rejected,
+            Outcome::Unavailable(_) => BatchResult::Unavailable,
+        };
+        self.answered.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// A batch or session was not taken.
+    pub fn rejected(&self, reason: Reason) {
+        self.rejected.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
+    }
+
+    /// The Prometheus text format (OpenMetrics 1.0).
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing into a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

@@ -1,0 +1,134 @@
+//! The cluster's init: explicit, once, and only when all its members are there and empty.
+//!
+//! A cluster must never come into being by "the first node with an empty disk": two of them would
+//! each accept writes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use wardmesh_common::id::NodeId;
+
+use super::Consensus;
+use crate::raft::network::Peer;
+use crate::raft::proposer::Unavailable;
+use crate::raft::rpc::{Probed, Reply, Request};
+use crate::raft::types::Member;
+use crate::state::command::Action;
+use crate::state::receipt::Receipt;
+
+/// How long init waits for a member that does not answer yet.
+const PROBE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one probe may take.
+const PROBE_CALL: Duration = Duration::from_secs(2);
+
+/// Between two probes of a member.
+const PROBE_POLL: Duration = Duration::from_millis(200);
+
+/// Why there is no new cluster.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InitError {
+    /// The addresses are not as many as members are expected.
+    #[error("{expected} members are expected, but {given} addresses are given")]
+    Count {
+        /// Members that are expected.
+        expected: usize,
+        /// Addresses that are given.
+        given: usize,
+    },
+    /// A member does not answer.
+    #[error("the node at {address} does not answer: {cause}")]
+    Silent {
+        /// Its address.
+        address: String,
+        /// What is in the way.
+        cause: String,
+    },
+    /// A member has a log or a vote already: it belongs to a cluster, or did.
+    #[error("node {node_id} at {address} is not empty: it belongs to a cluster already")]
+    NotEmpty {
+        /// Its id.
+        node_id: NodeId,
+        /// Its address.
+        address: String,
+    },
+    /// Two addresses lead to the same node.
+    #[error("{first} and {second} are both node {node_id}: every member needs an id of its own")]
+    Twice {
+        /// The id.
+        node_id: NodeId,
+        /// One address.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// This node is not among them.
+    #[error("node {0}, on which the init was asked for, is not among the members")]
+    NotAMember(NodeId),
+    /// Consensus did not take the membership.
+    #[error("the members could not be written down: {0}")]
+    Refused(String),
+    /// The members are written down, the first command is not: propose it again.
+    #[error("the cluster has its members, but its first command is missing: {0}")]
+    NotFounded(#[from] Unavailable),
+}
+
+impl Consensus {
+    /// Makes a cluster of `expect` empty nodes, this one among them, whose Raft addresses are
+    /// `seeds`, and proposes `found` as its first command.
+    ///
+    /// # Errors
+    /// [`InitError`]; nothing has changed anywhere unless it is [`InitError::NotFounded`].
+    pub async fn initialise(
+        &self,
+        expect: usize,
+        seeds: &[String],
+        found: Action,
+    ) -> Result<(Receipt, u64), InitError> {
+        if seeds.len() != expect {
+            return Err(InitError::Count { expected: expect, given: seeds.len() });
+        }
+        let probes = futures::future::join_all(seeds.iter().map(|seed| self.probe(seed))).await;
+        let probed = probes.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let members = members(seeds, probed)?;
+        if !members.contains_key(&self.node.id) {
+            return Err(InitError::NotAMember(self.node.id));
+        }
+        let written = self.node.raft.initialize(members).await;
+        written.map_err(|cause| InitError::Refused(cause.to_string()))?;
+        Ok(self.node.propose(found).await?)
+    }
+
+    async fn probe(&self, address: &str) -> Result<Probed, InitError> {
+        let peer = Peer { node: None, address: address.to_owned() };
+        let deadline = Instant::now() + PROBE_PATIENCE;
+        loop {
+            let cause = match self.node.peers.call(&peer, &Request::Probe, PROBE_CALL).await {
+                Ok(Reply::Probe(probed)) => return Ok(probed),
+                Ok(other) => format!("it answered: {other:?}"),
+                Err(cause) => cause.to_string(),
+            };
+            if Instant::now() >= deadline {
+                return Err(InitError::Silent { address: address.to_owned(), cause });
+            }
+            tokio::time::sleep(PROBE_POLL).await;
+        }
+    }
+}
+
+/// The membership that the probes make up, each member at the address where it was found.
+fn members(seeds: &[String], probed: Vec<Probed>) -> Result<BTreeMap<NodeId, Member>, InitError> {
+    let mut members = BTreeMap::<NodeId, Member>::new();
+    for (address, Probed { node_id, mut member, empty }) in seeds.iter().zip(probed) {
+        if !empty {
+            return Err(InitError::NotEmpty { node_id, address: address.clone() });
+        }
+        member.raft_address.clone_from(address);
+        if let Some(first) = members.insert(node_id, member) {
+            let (first, second) = (first.raft_address, address.clone());
+            return Err(InitError::Twice { node_id, first, second });
+        }
+    }
+    Ok(members)
+}

@@ -1,0 +1,182 @@
+//! What a node's tasks share, and what can be read from it without waiting.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::{Instant as _, RaftMetrics};
+use wardmesh_common::clock;
+use wardmesh_common::id::NodeId;
+
+use super::Status;
+use super::settings::Settings;
+use crate::raft::network::{Peer, Peers};
+use crate::raft::proposer::Queue;
+use crate::raft::proposer::gate::{Gate, StampClock};
+use crate::raft::rpc::NodeStatus;
+use crate::raft::snapshot::Snapshots;
+use crate::raft::types::{LogId, Member, Raft, StoredMembership, TypeConfig};
+
+/// Leases without an answer after which a leader is taken for cut off.
+const LEASES_UNTIL_ALONE: u32 = 2;
+
+/// What a node's tasks share.
+pub(in crate::raft) struct Node {
+    pub(in crate::raft) id: NodeId,
+    pub(in crate::raft) raft: Raft,
+    pub(in crate::raft) peers: Arc<Peers>,
+    pub(in crate::raft) gate: Gate,
+    pub(in crate::raft) clock: Arc<StampClock>,
+    pub(in crate::raft) queue: Queue,
+    pub(in crate::raft) snapshots: Arc<Snapshots>,
+    pub(in crate::raft) settings: Settings,
+    /// One snapshot is taken in at a time.
+    pub(in crate::raft) receiving: tokio::sync::Mutex<()>,
+    /// Connections and calls that the endpoint turned away.
+    pub(super) refused_connections: AtomicU64,
+    pub(super) refused_calls: AtomicU64,
+    /// Why this node has to stop, once it has to.
+    pub(super) stop: tokio::sync::watch::Sender<Option<String>>,
+    started: Instant,
+    /// Milliseconds from the start to the last append of a leader, plus one; 0 before the first.
+    heard: AtomicU64,
+}
+
+/// Where a proposal has to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::raft) enum Route {
+    /// This node leads.
+    Own,
+    /// Another one does.
+    Other(Peer),
+    /// Nobody, as far as is known.
+    Nobody,
+}
+
+/// A member to talk to.
+pub(super) fn peer(node_id: NodeId, member: &Member) -> Peer {
+    Peer { node: Some(node_id), address: member.raft_address.clone() }
+}
+
+/// An optional log id's index; openraft's first is 0, which only a membership takes.
+pub(super) fn index(id: Option<&LogId>) -> u64 {
+    id.map_or(0, |id| id.index)
+}
+
+impl Node {
+    pub(super) fn new(
+        settings: Settings,
+        raft: Raft,
+        peers: Arc<Peers>,
+        clock: Arc<StampClock>,
+        queue: Queue,
+        snapshots: Arc<Snapshots>,
+    ) -> Self {
+        Self {
+            id: settings.node_id,
+            gate: Gate::new(raft.clone(), Arc::clone(&clock)),
+            raft,
+            peers,
+            clock,
+            queue,
+            snapshots,
+            settings,
+            receiving: tokio::sync::Mutex::default(),
+            refused_connections: AtomicU64::new(0),
+            refused_calls: AtomicU64::new(0),
+            stop: tokio::sync::watch::Sender::new(None),
+            started: Instant::now(),
+            heard: AtomicU64::new(0),
+        }
+    }
+
+    pub(in crate::raft) fn route(&self) -> Route {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        match metrics.current_leader {
+            None => Route::Nobody,
+            Some(leader) if leader == self.id && self.is_alone(&metrics) => Route::Nobody,
+            Some(leader) if leader == self.id => Route::Own,
+            Some(leader) => metrics
+                .membership_config
+                .get_node(&leader)
+                .map_or(Route::Nobody, |member| Route::Other(peer(leader, member))),
+        }
+    }
+
+    /// Whether it still calls itself leader although no quorum has answered for several leases: what
+    /// is proposed to it would wait in vain.
+    fn is_alone(&self, metrics: &RaftMetrics<TypeConfig>) -> bool {
+        let lease = self.settings.timing.election_max;
+        let acked = metrics.last_quorum_acked.map(|at| at.into_inner().elapsed());
+        metrics.membership_config.voter_ids().count() > 1
+            && acked.is_some_and(|ago| ago > lease * LEASES_UNTIL_ALONE)
+    }
+
+    pub(super) fn leads(&self) -> bool {
+        self.route() == Route::Own
+    }
+
+    pub(super) fn leader(&self) -> Option<NodeId> {
+        self.raft.metrics().borrow_watched().current_leader
+    }
+
+    pub(super) fn membership(&self) -> Arc<StoredMembership> {
+        Arc::clone(&self.raft.metrics().borrow_watched().membership_config)
+    }
+
+    /// A leader's append was taken.
+    pub(super) fn heard(&self) {
+        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.heard.store(millis + 1, Ordering::Relaxed);
+    }
+
+    fn last_heard(&self) -> Option<Duration> {
+        let heard = Duration::from_millis(self.heard.load(Ordering::Relaxed).checked_sub(1)?);
+        Some(self.started.elapsed().saturating_sub(heard))
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let membership = &metrics.membership_config;
+        let leader = metrics.current_leader;
+        let leader = leader.and_then(|id| Some((id, membership.get_node(&id)?.clone())));
+        let leads = metrics.current_leader == Some(self.id);
+        let acked = metrics.last_quorum_acked.map(|at| at.into_inner().elapsed());
+        Status {
+            node_id: self.id,
+            leader,
+            term: metrics.current_term,
+            committed: index(metrics.local_committed.as_ref()),
+            applied: index(metrics.last_applied.as_ref()),
+            last_leader_contact: if leads { acked } else { self.last_heard() },
+            voters: membership.voter_ids().collect(),
+            members: membership.nodes().map(|(id, member)| (*id, member.clone())).collect(),
+        }
+    }
+
+    pub(super) fn node_status(&self) -> NodeStatus {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        NodeStatus {
+            node_id: self.id,
+            term: metrics.current_term,
+            leader: metrics.current_leader,
+            applied: index(metrics.last_applied.as_ref()),
+            committed: index(metrics.local_committed.as_ref()),
+            clock: clock::now(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// The other voter that has most of the log, as far as this leader knows.
+    pub(super) fn successor(&self) -> Option<NodeId> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let replication = metrics.replication.as_ref()?;
+        let voters = metrics.membership_config.voter_ids().filter(|id| *id != self.id);
+        voters.max_by_key(|id| index(replication.get(id).and_then(Option::as_ref)))
+    }
+}

@@ -1,0 +1,56 @@
+//! Single commands: proposed here where this node leads, else by a call to who does.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::node::{Node, Route};
+use crate::raft::network::Peer;
+use crate::raft::proposer::forward::{lost, unavailable};
+use crate::raft::proposer::{OUTCOME_PATIENCE, Unavailable};
+use crate::raft::rpc::{Reply, Request};
+use crate::state::command::Action;
+use crate::state::receipt::Receipt;
+
+/// How long a command waits for somebody to lead: two elections.
+const LEADER_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Between two looks for a leader.
+const LEADER_POLL: Duration = Duration::from_millis(50);
+
+impl Node {
+    /// Tries again while it is certain that nothing was written.
+    pub(super) async fn propose(&self, action: Action) -> Result<(Receipt, u64), Unavailable> {
+        let deadline = Instant::now() + LEADER_PATIENCE;
+        loop {
+            let outcome = match self.route() {
+                Route::Own => self.propose_here(action.clone()).await,
+                Route::Other(leader) => self.propose_there(&leader, action.clone()).await,
+                Route::Nobody => Err(Unavailable::no_leader()),
+            };
+            match outcome {
+                Err(Unavailable::NoLeader { .. }) if Instant::now() < deadline => {
+                    tokio::time::sleep(LEADER_POLL).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    pub(super) async fn propose_here(&self, action: Action) -> Result<(Receipt, u64), Unavailable> {
+        self.gate.propose(action).await?.outcome().await
+    }
+
+    async fn propose_there(
+        &self,
+        leader: &Peer,
+        action: Action,
+    ) -> Result<(Receipt, u64), Unavailable> {
+        let request = Request::Propose(action);
+        match self.peers.call(leader, &request, OUTCOME_PATIENCE).await {
+            Ok(Reply::Proposed { receipt, index }) => Ok((receipt, index)),
+            Ok(reply) => Err(unavailable(reply)),
+            Err(cause) => Err(lost(&cause)),
+        }
+    }
+}

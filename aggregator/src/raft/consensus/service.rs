@@ -1,0 +1,165 @@
+//! What this node answers to the others' calls.
+
+use openraft::raft::AppendEntriesRequest;
+use quinn::RecvStream;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use wardmesh_common::id::NodeId;
+
+use super::node::Node;
+use crate::raft::network::frame_bytes;
+use crate::raft::network::transfer::receive_file;
+use crate::raft::proposer::{RETRY_AFTER_OVERLOAD, Unavailable};
+use crate::raft::rpc::{Failure, Probed, Reply, Request, SnapshotOffer, Submitted};
+use crate::raft::server::{Refused, Serve};
+use crate::raft::snapshot::Incoming;
+use crate::raft::types::{Payload, Snapshot, TypeConfig};
+use crate::state::command::{Action, Submission};
+
+/// The largest snapshot file that is taken in, bytes: a state lives in memory, and no node has more.
+const SNAPSHOT_LENGTH_MAX: u64 = 64 * 1024 * 1024 * 1024;
+
+impl Serve for Node {
+    fn refused(&self, refused: Refused) {
+        match refused {
+            Refused::Connection => self.refused_connections.fetch_add(1, Ordering::Relaxed),
+            Refused::Call => self.refused_calls.fetch_add(1, Ordering::Relaxed),
+            Refused::Entry(why) => {
+                tracing::error!(why, "this node cannot follow its cluster and stops");
+                self.stop.send_replace(Some(why));
+                self.refused_calls.fetch_add(1, Ordering::Relaxed)
+            }
+        };
+    }
+
+    async fn serve(&self, from: NodeId, request: Request, stream: &mut RecvStream) -> Reply {
+        let answer = match request {
+            Request::Append(append) => self.append(append).await,
+            Request::Vote(vote) => self.raft.vote(vote).await.map(Reply::Vote).map_err(stopped),
+            Request::PreVote(vote) => {
+                self.raft.pre_vote(vote).await.map(Reply::Vote).map_err(stopped)
+            }
+            Request::Snapshot(offer) => self.install(from, offer, stream).await,
+            Request::TransferLeader(transfer) => {
+                let handled = self.raft.handle_transfer_leader(transfer).await;
+                handled.map(Reply::TransferLeader).map_err(stopped)
+            }
+            Request::Submit(submissions) => self.submit_all(submissions).await,
+            Request::Propose(action) => self.propose_for(action).await,
+            Request::ReadIndex { linearizable } => {
+                self.own_read_index(linearizable).await.map(Reply::ReadIndex)
+            }
+            Request::Status => Ok(Reply::Status(self.node_status())),
+            Request::Probe => self.probe().await,
+        };
+        answer.unwrap_or_else(Reply::Failed)
+    }
+}
+
+fn stopped(cause: impl std::fmt::Display) -> Failure {
+    Failure::Stopped(cause.to_string())
+}
+
+fn millis(retry_after: std::time::Duration) -> u32 {
+    u32::try_from(retry_after.as_millis()).unwrap_or(u32::MAX)
+}
+
+impl Node {
+    async fn append(&self, append: AppendEntriesRequest<TypeConfig>) -> Result<Reply, Failure> {
+        for entry in &append.entries {
+            // A new leader stamps no command before one that its log holds already.
+            if let Payload::Normal(command) = &entry.payload {
+                self.clock.observe(command.at);
+            }
+            self.gate.logged.fetch_add(frame_bytes(entry) as u64, Ordering::Relaxed);
+        }
+        let appended = self.raft.append_entries(append).await.map_err(stopped)?;
+        if appended.is_success() {
+            self.heard();
+        }
+        Ok(Reply::Append(appended))
+    }
+
+    /// Queues them in their order before it waits for the first.
+    async fn submit_all(&self, submissions: Vec<Submission>) -> Result<Reply, Failure> {
+        if !self.leads() {
+            return Err(Failure::NotLeader { leader: self.leader() });
+        }
+        let queued: Vec<_> = submissions.into_iter().map(|one| self.queue.put(one)).collect();
+        let mut answers = Vec::with_capacity(queued.len());
+        for receiver in queued {
+            let answer = match receiver {
+                Ok(receiver) => receiver.await.unwrap_or_else(|_| Err(Unavailable::no_leader())),
+                Err(unavailable) => Err(unavailable),
+            };
+            answers.push(match answer {
+                Ok((receipt, index)) => Submitted::Applied(receipt, index),
+                Err(unavailable) => Submitted::Unavailable(millis(unavailable.retry_after())),
+            });
+        }
+        Ok(Reply::Submitted(answers))
+    }
+
+    async fn propose_for(&self, action: Action) -> Result<Reply, Failure> {
+        if !self.leads() {
+            return Err(Failure::NotLeader { leader: self.leader() });
+        }
+        match self.propose_here(action).await {
+            Ok((receipt, index)) => Ok(Reply::Proposed { receipt, index }),
+            Err(Unavailable::NoLeader { .. }) => Err(Failure::NotLeader { leader: self.leader() }),
+            Err(Unavailable::Overloaded { retry_after }) => {
+                Err(Failure::Overloaded { retry_after: millis(retry_after) })
+            }
+            // Not `Stopped`, after which the asker would try again: this may be applied.
+            Err(unknown) => Err(Failure::Refused(unknown.to_string())),
+        }
+    }
+
+    async fn probe(&self) -> Result<Reply, Failure> {
+        let initialised = self.raft.is_initialized().await.map_err(stopped)?;
+        Ok(Reply::Probe(Probed {
+            node_id: self.id,
+            member: self.settings.member.clone(),
+            empty: !initialised,
+        }))
+    }
+
+    async fn install(
+        &self,
+        from: NodeId,
+        offer: SnapshotOffer,
+        stream: &mut RecvStream,
+    ) -> Result<Reply, Failure> {
+        if offer.length > SNAPSHOT_LENGTH_MAX {
+            let why = format!("{} bytes, more than {SNAPSHOT_LENGTH_MAX}", offer.length);
+            return Err(Failure::Refused(why));
+        }
+        let Ok(_turn) = self.receiving.try_lock() else {
+            return Err(Failure::Overloaded { retry_after: millis(RETRY_AFTER_OVERLOAD) });
+        };
+        tracing::info!(from, bytes = offer.length, "taking in a snapshot");
+        let snapshot = self.receive(&offer, stream).await;
+        let snapshot = snapshot.map_err(|cause| Failure::Refused(cause.to_string()))?;
+        if snapshot.meta != offer.meta {
+            let why = format!("its file stands for {}, not for {}", snapshot.meta, offer.meta);
+            return Err(Failure::Refused(why));
+        }
+        let installed = self.raft.install_full_snapshot(offer.vote, snapshot).await;
+        let response = installed.map_err(stopped)?;
+        tracing::info!(from, snapshot = %offer.meta, "installed a snapshot");
+        Ok(Reply::Snapshot(response.vote))
+    }
+
+    async fn receive(
+        &self,
+        offer: &SnapshotOffer,
+        stream: &mut RecvStream,
+    ) -> std::io::Result<Snapshot> {
+        let snapshots = Arc::clone(&self.snapshots);
+        let opening = tokio::task::spawn_blocking(move || snapshots.receive());
+        let file: Incoming = opening.await.map_err(std::io::Error::other)??;
+        let file = receive_file(stream, offer.length, file).await?;
+        let finishing = tokio::task::spawn_blocking(move || file.finish());
+        finishing.await.map_err(std::io::Error::other)?
+    }
+}

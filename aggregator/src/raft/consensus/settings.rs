@@ -1,0 +1,116 @@
+//! What a node's consensus is told at its start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::{Config, ConfigError, SnapshotPolicy};
+use wardmesh_common::id::NodeId;
+use wardmesh_common::tls::Identity;
+
+use crate::raft::types::Member;
+
+/// Entries in one append: joined commands are large, and their bytes are bounded besides.
+const APPEND_ENTRIES_MAX: u64 = 64;
+
+/// How long a snapshot may be on its way and being installed: some gigabytes over a slow line.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// A follower that is further behind, in entries, is not taken for a caught-up learner.
+const LAG_MAX: u64 = 10_000;
+
+/// What a node's consensus is told at its start.
+#[derive(Clone)]
+pub struct Settings {
+    /// This node's id; must be its certificate's.
+    pub node_id: NodeId,
+    /// How others reach this node.
+    pub member: Member,
+    /// The node's volume; consensus keeps `node-id` and `raft/` in it.
+    pub data: PathBuf,
+    /// Where the Raft endpoint listens (UDP).
+    pub raft_listen: SocketAddr,
+    /// This node's identity among the nodes.
+    pub identity: Identity,
+    /// Heartbeats and elections.
+    pub timing: Timing,
+    /// Snapshots and purges.
+    pub compaction: Compaction,
+    /// The last index that the event archive holds durably: a purge never passes it. A node without
+    /// an archive answers `u64::MAX`.
+    pub archived_through: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+/// Heartbeats and elections (Raft paper, section 5.6: broadcast time ≪ election timeout).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Between two heartbeats.
+    pub heartbeat: Duration,
+    /// The shortest silence of a leader that starts an election.
+    pub election_min: Duration,
+    /// The longest; also a leader's lease.
+    pub election_max: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_millis(150),
+            election_min: Duration::from_millis(600),
+            election_max: Duration::from_millis(1_200),
+        }
+    }
+}
+
+/// When snapshots are built and what of the log is purged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compaction {
+    /// A snapshot after so many applied entries.
+    pub snapshot_entries: u64,
+    /// A snapshot after so many bytes of batches since the last.
+    pub snapshot_bytes: u64,
+    /// Applied entries that are kept for followers that come back.
+    pub keep_entries: u64,
+    /// A reachable follower holds up the purge while it is at most so many entries behind; beyond
+    /// that it gets a snapshot.
+    pub laggard_entries: u64,
+}
+
+impl Default for Compaction {
+    fn default() -> Self {
+        Self {
+            snapshot_entries: 100_000,
+            snapshot_bytes: 1024 * 1024 * 1024,
+            keep_entries: 10_000,
+            laggard_entries: 200_000,
+        }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Settings {
+    /// The same in openraft's words.
+    pub(super) fn config(&self, cluster: &str) -> Result<Config, ConfigError> {
+        let config = Config {
+            cluster_name: cluster.to_owned(),
+            heartbeat_interval: millis(self.timing.heartbeat),
+            election_timeout_min: millis(self.timing.election_min),
+            election_timeout_max: millis(self.timing.election_max),
+            install_snapshot_timeout: millis(SNAPSHOT_PATIENCE),
+            max_payload_entries: APPEND_ENTRIES_MAX,
+            replication_lag_threshold: LAG_MAX,
+            // Both are decided by `upkeep`, which knows bytes and the archive.
+            snapshot_policy: SnapshotPolicy::Never,
+            max_in_snapshot_log_to_keep: u64::MAX,
+            enable_pre_vote: Some(true),
+            // A restarted leader asks its peers, who may know more than it does.
+            enable_leader_restore: Some(false),
+            ..Config::default()
+        };
+        config.validate()
+    }
+}

@@ -1,0 +1,99 @@
+//! Who is not who they say is refused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::raft::{AppendEntriesRequest, VoteRequest};
+use wardmesh_common::id::{SensorId, TenantId};
+use wardmesh_common::time::Timestamp;
+use wardmesh_common::tls::{Identity, Principal, authority::Authority};
+
+use super::bounded;
+use super::trio::{Trio, identity};
+use crate::raft::network::{CallError, Peer, Peers};
+use crate::raft::rpc::{Failure, Reply, Request};
+use crate::raft::types::{Entry, LeaderId, LogId, Payload, Vote};
+use crate::state::command::{Action, Command};
+
+const PATIENCE: Duration = Duration::from_secs(3);
+
+fn peers(own: u64, identity: &Identity) -> Arc<Peers> {
+    Arc::new(Peers::new(own, "test".into(), identity).unwrap())
+}
+
+fn node_one(trio: &Trio) -> Peer {
+    Peer { node: Some(1), address: trio.seeds()[0].clone() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_speaks_only_for_itself() {
+    bounded(async {
+        let trio = Trio::start().await;
+        let identity = identity(&trio.authority, 3);
+        let candidate = LeaderId { term: 9, node_id: 2 };
+        let vote = Vote { leader_id: candidate, committed: false };
+        let request = Request::Vote(VoteRequest::new(vote, None));
+        // As itself with another's vote, and as another altogether.
+        for own in [3, 2] {
+            let reply = peers(own, &identity).call(&node_one(&trio), &request, PATIENCE).await;
+            let refused = matches!(reply, Ok(Reply::Failed(Failure::Refused(_))));
+            assert!(refused, "{own}: {reply:?}");
+        }
+        let status = peers(3, &identity).call(&node_one(&trio), &Request::Status, PATIENCE).await;
+        assert!(matches!(status, Ok(Reply::Status(_))), "{status:?}");
+        trio.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_sensors_nor_other_clusters_get_in() {
+    bounded(async {
+        let trio = Trio::start().await;
+        let sensor = Principal::Sensor {
+            cluster: "test".into(),
+            tenant: TenantId::default_tenant(),
+            sensor: SensorId([1; 16]),
+        };
+        let sensor = trio.authority.issue(&sensor).unwrap().identity();
+        let elsewhere = Principal::Node { cluster: "other".into(), node: 2 };
+        let elsewhere = trio.authority.issue(&elsewhere).unwrap().identity();
+        let other_authority = identity(&Authority::new("other").unwrap(), 2);
+        for stranger in [sensor, elsewhere, other_authority] {
+            let call = peers(2, &stranger);
+            let reply = call.call(&node_one(&trio), &Request::Status, PATIENCE).await;
+            assert!(reply.is_err(), "{reply:?}");
+        }
+        trio.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_leads_to_another_node_is_not_used() {
+    bounded(async {
+        let trio = Trio::start().await;
+        let identity = identity(&trio.authority, 3);
+        let wrong = Peer { node: Some(2), address: trio.seeds()[0].clone() };
+        let reply = peers(3, &identity).call(&wrong, &Request::Status, PATIENCE).await;
+        assert!(matches!(reply, Err(CallError::Unreachable { .. })), "{reply:?}");
+        trio.shutdown().await;
+    })
+    .await;
+}
+
+/// Node 2, updated before node 1, sends it a command that needs a newer `apply`.
+pub(super) async fn append_from_the_future(trio: &Trio) {
+    let leader_id = LeaderId { term: 1, node_id: 2 };
+    let command = Command { apply_version: 99, at: Timestamp::EPOCH, action: Action::Tick };
+    let log_id = LogId::new(leader_id, 5);
+    let request = Request::Append(AppendEntriesRequest {
+        vote: Vote { leader_id, committed: true },
+        prev_log_id: None,
+        entries: vec![Entry { log_id, payload: Payload::Normal(command) }],
+        leader_commit: None,
+    });
+    let identity = identity(&trio.authority, 2);
+    let reply = peers(2, &identity).call(&node_one(trio), &request, PATIENCE).await;
+    assert!(matches!(reply, Ok(Reply::Failed(Failure::Unreadable(_)))), "{reply:?}");
+}

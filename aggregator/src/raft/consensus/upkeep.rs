@@ -1,0 +1,165 @@
+//! What a node does by itself: the leader's ticks, snapshots, and purges of the log.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::{Instant, RaftMetrics};
+use tokio::time::MissedTickBehavior;
+use wardmesh_common::clock;
+use wardmesh_common::time::Timestamp;
+
+use super::STATUS_PATIENCE;
+use super::node::{Node, index, peer};
+use super::settings::Compaction;
+use crate::raft::clock::STEP_MAX;
+use crate::raft::rpc::{Reply, Request};
+use crate::raft::types::TypeConfig;
+use crate::state::command::Action;
+
+/// Between two ticks of the replicated time.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Between two looks at the log's size.
+const COMPACT: Duration = Duration::from_secs(1);
+
+/// A follower that acknowledged nothing for so long does not hold up a purge.
+const REACHABLE: Duration = Duration::from_secs(10);
+
+/// How long a snapshot that was asked for may take.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Clocks of members that differ by less agree, for a step of the wall clock.
+const CLOCKS_AGREE: Duration = Duration::from_secs(2);
+
+/// Proposes a tick a second while this node leads.
+pub(super) async fn tick(node: Arc<Node>) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if !node.leads() {
+            continue;
+        }
+        follow_wall_clock(&node).await;
+        if let Err(cause) = node.propose_here(Action::Tick).await {
+            tracing::debug!(%cause, "a tick was not applied");
+        }
+    }
+}
+
+/// After an outage of the whole cluster the commands' clock is hours behind. It may step only where
+/// a majority of the members' clocks agrees with this one's.
+async fn follow_wall_clock(node: &Node) {
+    let wall = clock::now();
+    let behind = node.clock.read().last().map_or(Duration::ZERO, |last| wall.since(last));
+    if behind <= TICK + STEP_MAX {
+        return;
+    }
+    let membership = node.membership();
+    let voters: Vec<_> = membership.voter_ids().collect();
+    let others = voters.iter().filter(|id| **id != node.id);
+    let asking = others.filter_map(|id| Some((*id, membership.get_node(id)?))).map(
+        |(id, member)| async move {
+            let peer = peer(id, member);
+            let asked = node.peers.call(&peer, &Request::Status, STATUS_PATIENCE).await;
+            matches!(asked, Ok(Reply::Status(status)) if agree(status.clock, clock::now()))
+        },
+    );
+    let agreeing = futures::future::join_all(asking).await;
+    let agreeing = 1 + agreeing.into_iter().filter(|agrees| *agrees).count();
+    if agreeing * 2 > voters.len() {
+        tracing::info!(?behind, agreeing, "the commands' clock follows the members' clocks");
+        node.clock.observe(clock::now());
+    } else {
+        tracing::warn!(?behind, agreeing, "this node's clock is ahead of the others'");
+    }
+}
+
+fn agree(one: Timestamp, other: Timestamp) -> bool {
+    one.since(other).max(other.since(one)) <= CLOCKS_AGREE
+}
+
+/// Builds snapshots and purges the log as the settings say.
+pub(super) async fn compact(node: Arc<Node>) {
+    let mut looks = tokio::time::interval(COMPACT);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut logged_before = 0;
+    loop {
+        looks.tick().await;
+        let logged = node.gate.logged.load(Ordering::Relaxed);
+        let (applied, snapshot) = progress(&node);
+        let Compaction { snapshot_entries, snapshot_bytes, .. } = node.settings.compaction;
+        let grown = logged.saturating_sub(logged_before);
+        if applied > snapshot && (applied - snapshot >= snapshot_entries || grown >= snapshot_bytes)
+        {
+            logged_before = logged;
+            build(&node, applied).await;
+        }
+        purge(&node).await;
+    }
+}
+
+/// Builds a snapshot of what is applied now, then purges.
+pub(super) async fn snapshot_and_purge(node: &Node) {
+    let (applied, _) = progress(node);
+    build(node, applied).await;
+    purge(node).await;
+}
+
+/// Indexes of the last applied entry and the last one in a snapshot.
+fn progress(node: &Node) -> (u64, u64) {
+    let metrics = node.raft.metrics();
+    let metrics = metrics.borrow_watched();
+    (index(metrics.last_applied.as_ref()), index(metrics.snapshot.as_ref()))
+}
+
+async fn build(node: &Node, applied: u64) {
+    if node.raft.trigger().snapshot().await.is_err() {
+        return;
+    }
+    let wait = node.raft.wait(Some(SNAPSHOT_PATIENCE));
+    let reached = |metrics: &RaftMetrics<TypeConfig>| index(metrics.snapshot.as_ref()) >= applied;
+    if let Err(cause) = wait.metrics(reached, "a snapshot is built").await {
+        tracing::warn!(%cause, applied, "a snapshot is not ready yet");
+    }
+}
+
+async fn purge(node: &Node) {
+    let archived = (node.settings.archived_through)();
+    let upto = {
+        let metrics = node.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let upto = purgeable(&metrics, archived, &node.settings.compaction);
+        upto.filter(|upto| *upto > index(metrics.purged.as_ref()))
+    };
+    if let Some(upto) = upto
+        && let Err(cause) = node.raft.trigger().purge_log(upto).await
+    {
+        tracing::warn!(%cause, upto, "the log was not purged");
+    }
+}
+
+/// The last index that no one needs from the log: it is in a snapshot and in the archive, and no
+/// follower that can be served from the log is behind it.
+fn purgeable(
+    metrics: &RaftMetrics<TypeConfig>,
+    archived: u64,
+    compaction: &Compaction,
+) -> Option<u64> {
+    let snapshot = metrics.snapshot.as_ref()?.index;
+    let kept = index(metrics.last_applied.as_ref()).checked_sub(compaction.keep_entries)?;
+    let upto = snapshot.min(archived).min(kept);
+    let laggard = metrics.last_log_index.unwrap_or(0).saturating_sub(compaction.laggard_entries);
+    let reachable = |id| {
+        let heartbeat = metrics.heartbeat.as_ref()?.get(id)?.as_ref()?;
+        Some(heartbeat.into_inner().elapsed() <= REACHABLE)
+    };
+    let followers = metrics.replication.iter().flatten();
+    let needed = followers
+        .filter(|(id, _)| **id != metrics.id && reachable(id).unwrap_or(false))
+        .map(|(_, matched)| index(matched.as_ref()))
+        .filter(|matched| *matched >= laggard);
+    Some(needed.fold(upto, u64::min))
+}

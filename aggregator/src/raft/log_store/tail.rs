@@ -1,0 +1,126 @@
+//! The log's last chunk, looked at before raft-log opens it.
+//!
+//! A crash may cut the last record short: nobody was told that it is on disk, so it is taken off and
+//! logged. Anything else that does not read is damage: the log is refused, never shortened.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use raft_log::chunked_wal::ChunkedWal;
+use raft_log::codeq::Decode;
+use raft_log::{ChunkId, Config, RaftLogAction, RaftLogRecord, RaftWalTypes, WALRecord};
+
+use super::record::{Id, Types};
+
+/// What the intact records of a chunk say.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Intact {
+    /// Bytes that they take.
+    length: usize,
+    /// How many there are.
+    records: usize,
+    /// The last entry.
+    last: Option<Id>,
+    /// The last committed one.
+    committed: Option<Id>,
+}
+
+/// Takes a last record that a crash cut short off the log.
+///
+/// # Errors
+/// The disk's, and `InvalidData` with file and offset if the last chunk is damaged.
+pub(super) fn mend(config: &Config) -> io::Result<()> {
+    let lock = ChunkedWal::<RaftWalTypes<Types>>::acquire_lock(&config.wal)?;
+    let chunks = ChunkedWal::<RaftWalTypes<Types>>::load_chunk_ids(&config.wal, &lock)?;
+    for (position, chunk) in chunks.iter().enumerate().rev() {
+        let path = PathBuf::from(config.wal.chunk_path(*chunk));
+        if mend_chunk(&path)? {
+            return check_lengths(config, chunks.get(..=position).unwrap_or_default());
+        }
+        // Not even its first record: raft-log removes it, and the one before it is the last.
+        tracing::warn!(file = %path.display(), "a crash cut short the beginning of a log file");
+    }
+    Ok(())
+}
+
+/// Each chunk must end where the next begins. raft-log looks too, but panics on an empty file.
+fn check_lengths(config: &Config, chunks: &[ChunkId]) -> io::Result<()> {
+    for (chunk, next) in chunks.iter().zip(chunks.iter().skip(1)) {
+        let path = PathBuf::from(config.wal.chunk_path(*chunk));
+        let length = std::fs::metadata(&path)?.len();
+        if chunk.0.checked_add(length) != Some(next.0) {
+            let error = io::Error::other("it does not end where the next file begins");
+            return Err(damaged(&path, length, &error));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the chunk has its first record.
+fn mend_chunk(path: &Path) -> io::Result<bool> {
+    let bytes = std::fs::read(path)?;
+    let (intact, error) = scan(&bytes);
+    let Some(error) = error else {
+        return Ok(intact.records > 0);
+    };
+    let offset = intact.length as u64;
+    if error.kind() != io::ErrorKind::UnexpectedEof || intact.last < intact.committed {
+        return Err(damaged(path, offset, &error));
+    }
+    if intact.records == 0 {
+        return Ok(false);
+    }
+    let file = OpenOptions::new().write(true).open(path)?;
+    file.set_len(offset)?;
+    file.sync_all()?;
+    tracing::warn!(
+        file = %path.display(),
+        offset,
+        bytes = bytes.len() - intact.length,
+        last = ?intact.last.map(|id| id.0.index),
+        committed = ?intact.committed.map(|id| id.0.index),
+        "took a record that a crash cut short off the log's end; nothing acknowledged was in it"
+    );
+    Ok(true)
+}
+
+fn damaged(path: &Path, offset: u64, error: &io::Error) -> io::Error {
+    let path = path.display();
+    let message = format!(
+        "the Raft log is damaged: {path} at byte {offset}: {error}; remove this node from the \
+         cluster and let it join anew with an empty volume"
+    );
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+/// Reads records up to the end or the first that does not read.
+fn scan(bytes: &[u8]) -> (Intact, Option<io::Error>) {
+    let mut intact = Intact::default();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match RaftLogRecord::<Types>::decode(&mut rest) {
+            Ok(record) => intact.note(&record),
+            Err(error) => return (intact, Some(error)),
+        }
+        intact.length = bytes.len() - rest.len();
+        intact.records += 1;
+    }
+    (intact, None)
+}
+
+impl Intact {
+    fn note(&mut self, record: &RaftLogRecord<Types>) {
+        match record {
+            WALRecord::Action(RaftLogAction::Append(id, _)) => self.last = Some(*id),
+            WALRecord::Action(RaftLogAction::TruncateAfter(id)) => self.last = *id,
+            WALRecord::Action(RaftLogAction::PurgeUpto(id)) => self.last = self.last.max(Some(*id)),
+            WALRecord::Action(RaftLogAction::Commit(id)) => self.committed = Some(*id),
+            WALRecord::Action(RaftLogAction::SaveVote(_)) => {}
+            WALRecord::Checkpoint(state) => {
+                self.last = state.last().copied();
+                self.committed = state.committed().copied();
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Connections to the other nodes, one each, kept while they work and made anew when they do not.
+//!
+//! It must not decide what a failure means for consensus; it names what happened.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use quinn::{ClientConfig, Connection, IdleTimeout, TransportConfig, VarInt};
+use wardmesh_common::id::NodeId;
+use wardmesh_common::tls::{Identity, RAFT_ALPN, TlsError};
+
+use super::dial::dial;
+use crate::raft::codec::Malformed;
+use crate::raft::rpc::{REPLY_LENGTH_MAX, Reply, Request};
+
+/// How long a handshake may take: a few round trips over a WAN and a busy CPU.
+const DIAL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Silence after which a connection is given up. A node that was killed says no goodbye; until this
+/// has passed its successor at the same address is not reached.
+const IDLE_MAX: Duration = Duration::from_secs(2);
+
+/// How often an idle connection shows that it lives: four chances before [`IDLE_MAX`].
+const KEEP_ALIVE: Duration = Duration::from_millis(500);
+
+/// Calls that a peer may have open at once: appends and heartbeats are a handful, the rest are
+/// forwarded commands and reads.
+pub(crate) const CALLS_MAX: u32 = 512;
+
+/// Bytes that a connection takes in before they are read: one snapshot chunk and a few appends.
+const RECEIVE_WINDOW: u32 = 32 * 1024 * 1024;
+
+/// A node to talk to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Who must answer; `None` where that is to be found out.
+    pub node: Option<NodeId>,
+    /// `host:port` of its Raft endpoint.
+    pub address: String,
+}
+
+/// Why a call has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// No connection to the peer: nothing was sent.
+    #[error("{address} cannot be reached: {cause}")]
+    Unreachable {
+        /// Where it was looked for.
+        address: String,
+        /// What is in the way.
+        cause: String,
+    },
+    /// The time is up; the peer may have done it all the same.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+    /// The connection broke; the peer may have done it all the same.
+    #[error("the connection broke: {0}")]
+    Lost(String),
+    /// Request or answer cannot be put into bytes or read from them.
+    #[error("the message is malformed: {0}")]
+    Malformed(#[from] Malformed),
+}
+
+/// The transport both sides use.
+pub(crate) fn transport() -> Arc<TransportConfig> {
+    let mut transport = TransportConfig::default();
+    let idle = IdleTimeout::try_from(IDLE_MAX).ok();
+    transport
+        .max_idle_timeout(idle)
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .max_concurrent_bidi_streams(CALLS_MAX.into())
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .stream_receive_window(VarInt::from_u32(RECEIVE_WINDOW / 2))
+        .receive_window(VarInt::from_u32(RECEIVE_WINDOW))
+        .datagram_receive_buffer_size(None);
+    Arc::new(transport)
+}
+
+/// All connections of this node to others.
+pub struct Peers {
+    own: NodeId,
+    cluster: String,
+    config: ClientConfig,
+    slots: parking_lot::Mutex<HashMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
+}
+
+#[derive(Default)]
+struct Slot {
+    connection: Option<Connection>,
+    failed: Option<(Instant, CallError)>,
+}
+
+impl Peers {
+    /// Connections under `identity`, which is node `own` of `cluster`.
+    ///
+    /// # Errors
+    /// [`TlsError`] where the identity cannot be used.
+    pub fn new(own: NodeId, cluster: String, identity: &Identity) -> Result<Self, TlsError> {
+        let mut config = ClientConfig::new(Arc::new(identity.client(RAFT_ALPN)?));
+        config.transport_config(transport());
+        Ok(Self { own, cluster, config, slots: parking_lot::Mutex::default() })
+    }
+
+    /// This node's id.
+    #[must_use]
+    pub fn own(&self) -> NodeId {
+        self.own
+    }
+
+    /// Asks `peer` and waits for its answer, at most `limit`, dialling included.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn call(
+        self: &Arc<Self>,
+        peer: &Peer,
+        request: &Request,
+        limit: Duration,
+    ) -> Result<Reply, CallError> {
+        let bytes = request.encode(self.own)?;
+        let exchange = async {
+            let connection = self.connection(peer).await?;
+            exchange(&connection, bytes).await
+        };
+        tokio::time::timeout(limit, exchange).await.unwrap_or(Err(CallError::TimedOut(limit)))
+    }
+
+    /// A working connection to `peer`, dialled where there is none. Dialling goes on when the caller
+    /// gives up: a heartbeat's patience is shorter than a handshake may take.
+    pub(super) async fn connection(self: &Arc<Self>, peer: &Peer) -> Result<Connection, CallError> {
+        let slot = Arc::clone(self.slots.lock().entry(peer.address.clone()).or_default());
+        if let Ok(slot) = slot.try_lock()
+            && let Some(connection) = slot.working()
+        {
+            return Ok(connection);
+        }
+        let (peers, peer, asked) = (Arc::clone(self), peer.clone(), Instant::now());
+        let dialling = tokio::spawn(async move { peers.dial(&peer, &slot, asked).await });
+        dialling.await.unwrap_or_else(|cause| Err(CallError::Lost(cause.to_string())))
+    }
+
+    async fn dial(
+        &self,
+        peer: &Peer,
+        slot: &tokio::sync::Mutex<Slot>,
+        asked: Instant,
+    ) -> Result<Connection, CallError> {
+        let mut slot = slot.lock().await;
+        if let Some(connection) = slot.working() {
+            return Ok(connection);
+        }
+        // Whoever waited while another attempt failed shares its failure, or a dead peer would
+        // gather a queue of attempts.
+        if let Some((when, error)) = &slot.failed
+            && *when >= asked
+        {
+            return Err(error.clone());
+        }
+        let dialled = tokio::time::timeout(DIAL_PATIENCE, dial(&self.config, &self.cluster, peer));
+        let late = || Err(format!("no handshake within {DIAL_PATIENCE:?}"));
+        match dialled.await.unwrap_or_else(|_| late()) {
+            Ok(connection) => {
+                tracing::debug!(peer = %peer.address, "connected");
+                slot.connection = Some(connection.clone());
+                Ok(connection)
+            }
+            Err(cause) => {
+                let error = CallError::Unreachable { address: peer.address.clone(), cause };
+                slot.failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        let slots: Vec<_> = self.slots.lock().drain().map(|(_, slot)| slot).collect();
+        for slot in slots {
+            if let Some(connection) = slot.lock().await.connection.take() {
+                connection.close(0_u32.into(), b"shutting down");
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn working(&self) -> Option<Connection> {
+        self.connection.clone().filter(|connection| connection.close_reason().is_none())
+    }
+}
+
+/// One call on a stream of its own.
+async fn exchange(connection: &Connection, request: Bytes) -> Result<Reply, CallError> {
+    let lost = |cause: &dyn std::fmt::Display| CallError::Lost(cause.to_string());
+    let (mut send, mut receive) = connection.open_bi().await.map_err(|cause| lost(&cause))?;
+    send.write_chunk(request).await.map_err(|cause| lost(&cause))?;
+    send.finish().map_err(|cause| lost(&cause))?;
+    let reply = receive.read_to_end(REPLY_LENGTH_MAX).await.map_err(|cause| lost(&cause))?;
+    Ok(Reply::decode(reply.into())?)
+}

@@ -1,0 +1,141 @@
+//! A snapshot's file on a stream: its bytes in chunks, then their crc32c (RFC 3720 section 12.1).
+//!
+//! Neither side holds more than a few chunks of it, and a stream that stands still is given up.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use quinn::{RecvStream, SendStream};
+use tokio::sync::mpsc;
+
+use super::peers::{CallError, Peer, Peers};
+use crate::raft::rpc::{REPLY_LENGTH_MAX, Reply, Request, SnapshotOffer};
+use crate::raft::snapshot::SnapshotFile;
+
+/// Bytes read from the file at once: large enough to keep a disk busy, small in memory.
+const CHUNK_LENGTH: usize = 256 * 1024;
+
+/// Chunks between the stream and the disk.
+const CHUNKS_WAITING_MAX: usize = 4;
+
+/// How long one chunk may take on its way; the whole is bounded by openraft's
+/// `install_snapshot_timeout`.
+const CHUNK_PATIENCE: Duration = Duration::from_secs(10);
+
+impl Peers {
+    /// Sends a snapshot and waits until the peer has installed it.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn send_snapshot(
+        self: &Arc<Self>,
+        peer: &Peer,
+        offer: SnapshotOffer,
+        file: SnapshotFile,
+    ) -> Result<Reply, CallError> {
+        let length = offer.length;
+        let request = Request::Snapshot(offer).encode(self.own())?;
+        let connection = self.connection(peer).await?;
+        let (mut send, mut receive) = connection.open_bi().await.map_err(lost)?;
+        send.write_chunk(request).await.map_err(lost)?;
+        // The receiver may refuse while the file is still on its way; its answer says why.
+        if let Err(cause) = send_file(&mut send, file, length).await {
+            tracing::debug!(%cause, peer = %peer.address, "the snapshot did not get through");
+        }
+        let reply = receive.read_to_end(REPLY_LENGTH_MAX).await.map_err(lost)?;
+        Ok(Reply::decode(reply.into())?)
+    }
+}
+
+fn lost(cause: impl std::fmt::Display) -> CallError {
+    CallError::Lost(cause.to_string())
+}
+
+async fn send_file(
+    stream: &mut SendStream,
+    file: SnapshotFile,
+    length: u64,
+) -> Result<(), CallError> {
+    let (mut offset, mut checksum) = (0, 0);
+    while offset < length {
+        let chunk = read_chunk(file.clone(), offset, length).await.map_err(lost)?;
+        checksum = crc32c::crc32c_append(checksum, &chunk);
+        offset += chunk.len() as u64;
+        let writing = stream.write_chunk(chunk);
+        tokio::time::timeout(CHUNK_PATIENCE, writing)
+            .await
+            .map_err(|_| CallError::TimedOut(CHUNK_PATIENCE))?
+            .map_err(lost)?;
+    }
+    stream.write_all(&checksum.to_le_bytes()).await.map_err(lost)?;
+    stream.finish().map_err(lost)
+}
+
+async fn read_chunk(file: SnapshotFile, offset: u64, length: u64) -> io::Result<Bytes> {
+    let due = usize::try_from(length - offset).unwrap_or(CHUNK_LENGTH).min(CHUNK_LENGTH);
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut chunk = vec![0; due];
+        let read = file.read_at(&mut chunk, offset)?;
+        chunk.truncate(read);
+        if read == 0 {
+            let why = "the snapshot's file is shorter than it was";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
+        }
+        Ok(Bytes::from(chunk))
+    });
+    reading.await.map_err(io::Error::other)?
+}
+
+/// Writes the file of a snapshot that is being sent to `out`, which is handed back complete.
+///
+/// # Errors
+/// The stream's or the disk's, and `InvalidData` where the checksum does not hold.
+pub(crate) async fn receive_file<W: Write + Send + 'static>(
+    stream: &mut RecvStream,
+    length: u64,
+    mut out: W,
+) -> io::Result<W> {
+    let (sender, mut chunks) = mpsc::channel::<Bytes>(CHUNKS_WAITING_MAX);
+    let writing = tokio::task::spawn_blocking(move || {
+        while let Some(chunk) = chunks.blocking_recv() {
+            out.write_all(&chunk)?;
+        }
+        Ok(out)
+    });
+    let received = receive_chunks(stream, length, sender).await;
+    let written = writing.await.map_err(io::Error::other)?;
+    received?;
+    written
+}
+
+async fn receive_chunks(
+    stream: &mut RecvStream,
+    length: u64,
+    out: mpsc::Sender<Bytes>,
+) -> io::Result<()> {
+    let (mut left, mut checksum) = (length, 0);
+    while left > 0 {
+        let most = usize::try_from(left).unwrap_or(CHUNK_LENGTH).min(CHUNK_LENGTH);
+        let reading = stream.read_chunk(most, true);
+        let chunk = tokio::time::timeout(CHUNK_PATIENCE, reading)
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+            .map_err(io::Error::other)?
+            .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+        checksum = crc32c::crc32c_append(checksum, &chunk.bytes);
+        left -= chunk.bytes.len() as u64;
+        // A writer that has failed says why itself.
+        if out.send(chunk.bytes).await.is_err() {
+            return Ok(());
+        }
+    }
+    let mut expected = [0; 4];
+    stream.read_exact(&mut expected).await.map_err(io::Error::other)?;
+    if u32::from_le_bytes(expected) != checksum {
+        let why = "the snapshot's checksum does not hold: it was damaged on its way";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! Joins the batches of all sensors into commands: one fsync for hundreds of batches.
+//!
+//! Batches come in through a queue that is bounded in bytes, leave it in its order as commands of
+//! up to [`JOINED_LENGTH_MAX`], and each waiter gets its own receipt. On a follower the same joined
+//! batches are forwarded to the leader. The order of one sensor's batches is kept; where one fails,
+//! later ones may answer `Gap`, and the session above sends again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use crate::state::command::Submission;
+use crate::state::receipt::BatchReceipt;
+
+pub(super) mod forward;
+pub(super) mod gate;
+mod join;
+#[cfg(test)]
+mod tests;
+
+pub(super) use join::run;
+
+/// Bytes of frames in one command beyond which no more is joined: an append of a few of them still
+/// fits between two heartbeats, and larger ones gain nothing on an fsync.
+pub const JOINED_LENGTH_MAX: usize = 256 * 1024;
+
+/// Bytes below which a command waits [`LINGER`] for company while others are on their way.
+pub const JOINED_LENGTH_MIN: usize = 64 * 1024;
+
+/// How long a small command waits: well below an fsync and a round trip, so that it is not felt.
+pub const LINGER: Duration = Duration::from_millis(1);
+
+/// Commands of batches on their way through the log at once: the log groups what comes while it
+/// syncs, and what is in flight is lost to a leader change.
+pub const PROPOSALS_IN_FLIGHT_MAX: usize = 16;
+
+/// Bytes of frames that wait or are on their way; beyond it submissions are answered
+/// `Overloaded`. Some hundred milliseconds of the fastest disk.
+pub const QUEUE_LENGTH_MAX: usize = 32 * 1024 * 1024;
+
+/// What a submission takes in the queue beside its frame, bytes.
+const SUBMISSION_OVERHEAD: usize = 128;
+
+/// When to try again after an overload: a few commands' time.
+pub const RETRY_AFTER_OVERLOAD: Duration = Duration::from_millis(100);
+
+/// When to try again while nobody leads: a fraction of an election.
+pub const RETRY_AFTER_NO_LEADER: Duration = Duration::from_millis(250);
+
+/// How long a command may take from proposal to receipt before its outcome is called unknown: a
+/// leader change is over sooner, and a disk that needs longer serves nobody.
+pub const OUTCOME_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why there is no receipt.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// The queue is full: nothing was proposed.
+    #[error("the node has more to do than it can hold: try again in {retry_after:?}")]
+    Overloaded {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Nobody leads, or the leader cannot be reached: nothing was proposed.
+    #[error("no leader can be reached: try again in {retry_after:?}")]
+    NoLeader {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// It was proposed, and the leader changed or did not answer in time: it may be applied or not.
+    /// Batches are sent again, since the watermark tells; other commands are looked up first.
+    #[error("the outcome is not known: {0}")]
+    Unknown(String),
+    /// This node is shutting down or was stopped by an error; another one may serve.
+    #[error("this node has stopped: {0}")]
+    Stopped(String),
+}
+
+impl Unavailable {
+    /// When it is worth trying again.
+    #[must_use]
+    pub const fn retry_after(&self) -> Duration {
+        match self {
+            Self::Overloaded { retry_after } | Self::NoLeader { retry_after } => *retry_after,
+            Self::Unknown(_) | Self::Stopped(_) => RETRY_AFTER_NO_LEADER,
+        }
+    }
+
+    pub(super) const fn no_leader() -> Self {
+        Self::NoLeader { retry_after: RETRY_AFTER_NO_LEADER }
+    }
+}
+
+/// A batch's receipt and the log index of its command.
+pub type Answer = Result<(BatchReceipt, u64), Unavailable>;
+
+/// A batch that waits for its receipt.
+pub(super) struct Waiting {
+    pub(super) submission: Submission,
+    answer: oneshot::Sender<Answer>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Waiting {
+    pub(super) fn answer(self, answer: Answer) {
+        // A session that is gone does not wait any more.
+        let _ = self.answer.send(answer);
+    }
+}
+
+/// The near end of the queue.
+pub(super) struct Queue {
+    sender: mpsc::UnboundedSender<Waiting>,
+    room: Arc<Semaphore>,
+    refused: AtomicU64,
+}
+
+impl Queue {
+    /// A queue and its far end. The channel itself needs no bound: the room does.
+    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Waiting>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let room = Arc::new(Semaphore::new(QUEUE_LENGTH_MAX));
+        (Self { sender, room, refused: AtomicU64::new(0) }, receiver)
+    }
+
+    /// Puts a batch at the end; returns at once, so that the caller's order is the queue's.
+    pub(super) fn put(
+        &self,
+        submission: Submission,
+    ) -> Result<oneshot::Receiver<Answer>, Unavailable> {
+        let length = submission.frame.len().saturating_add(SUBMISSION_OVERHEAD);
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(length);
+        let room = room.map_err(|_| {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            Unavailable::Overloaded { retry_after: RETRY_AFTER_OVERLOAD }
+        })?;
+        let (answer, receiver) = oneshot::channel();
+        let waiting = Waiting { submission, answer, _room: room };
+        self.sender
+            .send(waiting)
+            .map_err(|_| Unavailable::Stopped("the queue is closed".to_owned()))?;
+        Ok(receiver)
+    }
+
+    /// Bytes that wait or are on their way.
+    pub(super) fn filled(&self) -> usize {
+        QUEUE_LENGTH_MAX.saturating_sub(self.room.available_permits())
+    }
+
+    /// Batches that found no room.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+}

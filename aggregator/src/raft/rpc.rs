@@ -1,0 +1,304 @@
+//! What nodes ask each other, and its bytes: Raft's messages and our own calls.
+//!
+//! One QUIC stream a call: `[length u32][version u8][kind u8][from u64][body]` one way, the same
+//! without length and sender back; a snapshot's file follows its request. Pure: it opens no stream.
+
+use std::fmt;
+
+use bytes::{BufMut, Bytes};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, TransferLeaderError, TransferLeaderRequest,
+    VoteRequest, VoteResponse,
+};
+use wardmesh_common::id::NodeId;
+use wardmesh_common::time::Timestamp;
+
+use super::codec::{Malformed, Reader};
+use super::types::{Member, SnapshotMeta, TypeConfig, Vote};
+use crate::state::command::{Action, Submission};
+use crate::state::receipt::{BatchReceipt, Receipt};
+
+mod receipt;
+mod reply;
+mod request;
+#[cfg(test)]
+mod tests;
+
+/// The version of this encoding. A node that meets another answers [`Failure::Unreadable`].
+pub const VERSION: u8 = 1;
+
+/// The longest request, bytes, a snapshot's file left out: an append of 8 MiB
+/// ([`APPEND_LENGTH_MAX`]) or one entry of any size that a proposer makes, and its frame.
+pub const REQUEST_LENGTH_MAX: usize = 16 * 1024 * 1024;
+
+/// Entries' bytes in one append: what a follower writes in one go without delaying the next
+/// heartbeat's answer past an election timeout on a slow disk. One entry is always sent.
+pub const APPEND_LENGTH_MAX: usize = 8 * 1024 * 1024;
+
+/// The longest reply, bytes: some thousand batch receipts, or a refusal in words.
+pub const REPLY_LENGTH_MAX: usize = 1024 * 1024;
+
+/// What one node asks of another.
+#[derive(Clone)]
+pub enum Request {
+    /// Raft's AppendEntries; a heartbeat where it has no entries.
+    Append(AppendEntriesRequest<TypeConfig>),
+    /// Raft's RequestVote.
+    Vote(VoteRequest<TypeConfig>),
+    /// Would the peer vote for us? (Raft dissertation, section 9.6.)
+    PreVote(VoteRequest<TypeConfig>),
+    /// Raft's InstallSnapshot; the file's bytes follow on the stream, then their crc32c.
+    Snapshot(SnapshotOffer),
+    /// The leader steps back in favour of a named node (Raft dissertation, section 3.10).
+    TransferLeader(TransferLeaderRequest<TypeConfig>),
+    /// Batches that a follower took in; order is kept.
+    Submit(Vec<Submission>),
+    /// Any other command that a follower was asked for.
+    Propose(Action),
+    /// The index up to which a reader must have applied to see all that was acknowledged before.
+    ReadIndex {
+        /// Whether a quorum must confirm the leader first; else its lease is enough.
+        linearizable: bool,
+    },
+    /// How the peer stands.
+    Status,
+    /// Whether the peer may become a member of a new cluster.
+    Probe,
+}
+
+/// What a snapshot's sender says before its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotOffer {
+    /// The leader's vote.
+    pub vote: Vote,
+    /// What the snapshot stands for.
+    pub meta: SnapshotMeta,
+    /// Bytes of its file.
+    pub length: u64,
+}
+
+/// What a node answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// To [`Request::Append`].
+    Append(AppendEntriesResponse<TypeConfig>),
+    /// To [`Request::Vote`] and [`Request::PreVote`].
+    Vote(VoteResponse<TypeConfig>),
+    /// To [`Request::Snapshot`]: the receiver's vote, after it has installed the snapshot.
+    Snapshot(Vote),
+    /// To [`Request::TransferLeader`].
+    TransferLeader(Result<(), TransferLeaderError<TypeConfig>>),
+    /// To [`Request::Submit`]: one answer a submission, in their order.
+    Submitted(Vec<Submitted>),
+    /// To [`Request::Propose`].
+    Proposed {
+        /// What the command came to.
+        receipt: Receipt,
+        /// Its place in the log.
+        index: u64,
+    },
+    /// To [`Request::ReadIndex`].
+    ReadIndex(u64),
+    /// To [`Request::Status`].
+    Status(NodeStatus),
+    /// To [`Request::Probe`].
+    Probe(Probed),
+    /// It was not done.
+    Failed(Failure),
+}
+
+/// What became of one forwarded batch: the receipt and log index of its command, or not now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// It went through the log.
+    Applied(BatchReceipt, u64),
+    /// It did not, or nobody knows: to be sent again after so many milliseconds.
+    Unavailable(u32),
+}
+
+/// How a node stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// Its id.
+    pub node_id: NodeId,
+    /// Its term.
+    pub term: u64,
+    /// Whom it follows.
+    pub leader: Option<NodeId>,
+    /// The last index that it has applied; 0 before the first.
+    pub applied: u64,
+    /// The last index that it knows to be committed; 0 before the first.
+    pub committed: u64,
+    /// Its wall clock.
+    pub clock: Timestamp,
+    /// Its software version.
+    pub version: String,
+}
+
+/// Who answers at an address, asked before there is a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Probed {
+    /// Its id.
+    pub node_id: NodeId,
+    /// How it wants to be reached.
+    pub member: Member,
+    /// Whether it has neither log nor vote, so that it may be taken into a new cluster.
+    pub empty: bool,
+}
+
+/// Why a call was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The peer does not lead.
+    #[error("it does not lead")]
+    NotLeader {
+        /// Who does, if it knows.
+        leader: Option<NodeId>,
+    },
+    /// Its queue is full, or its lease has run out: again after so many milliseconds.
+    #[error("it is overloaded: try again in {retry_after} ms")]
+    Overloaded {
+        /// Milliseconds.
+        retry_after: u32,
+    },
+    /// The sender's certificate does not allow what it claims.
+    #[error("it refuses: {0}")]
+    Refused(String),
+    /// It cannot read the request: another version, or bytes that break the encoding.
+    #[error("it cannot read the request: {0}")]
+    Unreadable(String),
+    /// It is shutting down, or stopped by an error of its own.
+    #[error("it has stopped: {0}")]
+    Stopped(String),
+}
+
+/// Names the call; never its contents.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why a request cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Its bytes break the encoding, or are of another version.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// It holds a log entry that this build cannot decode: the node cannot follow its leader.
+    #[error("log entry {index}: {cause}")]
+    Entry {
+        /// The entry's place in the log.
+        index: u64,
+        /// What is wrong with it.
+        cause: Malformed,
+    },
+}
+
+impl Request {
+    /// The call's name, for logs and metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Append(_) => "append",
+            Self::Vote(_) => "vote",
+            Self::PreVote(_) => "pre-vote",
+            Self::Snapshot(_) => "snapshot",
+            Self::TransferLeader(_) => "transfer-leader",
+            Self::Submit(_) => "submit",
+            Self::Propose(_) => "propose",
+            Self::ReadIndex { .. } => "read-index",
+            Self::Status => "status",
+            Self::Probe => "probe",
+        }
+    }
+
+    /// The request as sent by node `from`, its length before it.
+    ///
+    /// # Errors
+    /// [`Malformed::Encode`] where a command cannot be laid out.
+    pub fn encode(&self, from: NodeId) -> Result<Bytes, Malformed> {
+        let mut out = vec![0; 4];
+        out.put_u8(VERSION);
+        let kind_at = out.len();
+        out.put_u8(0);
+        out.put_u64_le(from);
+        let kind = request::put(&mut out, self)?;
+        let length = u32::try_from(out.len() - 4).unwrap_or(u32::MAX);
+        if let Some(at) = out.get_mut(kind_at) {
+            *at = kind;
+        }
+        if let Some(prefix) = out.first_chunk_mut::<4>() {
+            *prefix = length.to_le_bytes();
+        }
+        Ok(out.into())
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote, its length left out: the sender that it claims,
+    /// and the request. Frames stay slices of `bytes`.
+    ///
+    /// # Errors
+    /// [`Unreadable`], also where bytes are left over.
+    pub fn decode(bytes: Bytes) -> Result<(NodeId, Self), Unreadable> {
+        let mut reader = Reader::new(bytes);
+        let kind = version_and_kind(&mut reader)?;
+        let from = reader.u64("sender")?;
+        let request = request::read(kind, &mut reader)?;
+        finished(&reader)?;
+        Ok((from, request))
+    }
+
+    /// The node that the request says it comes from within its body, where it says so: a vote names
+    /// its candidate, an append its leader.
+    #[must_use]
+    pub fn claims(&self) -> Option<NodeId> {
+        match self {
+            Self::Append(append) => Some(append.vote.leader_id.node_id),
+            Self::Vote(vote) | Self::PreVote(vote) => Some(vote.vote.leader_id.node_id),
+            Self::Snapshot(offer) => Some(offer.vote.leader_id.node_id),
+            Self::TransferLeader(transfer) => Some(transfer.from_leader().leader_id.node_id),
+            _ => None,
+        }
+    }
+}
+
+impl Reply {
+    /// The reply's bytes.
+    ///
+    /// # Errors
+    /// [`Malformed::Encode`]: none of today's replies can fail.
+    pub fn encode(&self) -> Result<Bytes, Malformed> {
+        let mut out = vec![VERSION, 0];
+        let kind = reply::put(&mut out, self);
+        if let Some(at) = out.get_mut(1) {
+            *at = kind;
+        }
+        Ok(out.into())
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// [`Malformed`], also where bytes are left over.
+    pub fn decode(bytes: Bytes) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let kind = version_and_kind(&mut reader)?;
+        let reply = reply::read(kind, &mut reader)?;
+        finished(&reader)?;
+        Ok(reply)
+    }
+}
+
+fn version_and_kind(reader: &mut Reader) -> Result<u8, Malformed> {
+    match reader.u8("version")? {
+        VERSION => reader.u8("kind"),
+        other => Err(Malformed::Unknown("version", other.into())),
+    }
+}
+
+fn finished(reader: &Reader) -> Result<(), Malformed> {
+    match reader.remaining() {
+        0 => Ok(()),
+        left => Err(Malformed::Unknown("end: bytes are left over", left as u64)),
+    }
+}

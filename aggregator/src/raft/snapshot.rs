@@ -1,0 +1,291 @@
+//! Snapshots on disk: one file each, complete or not there, the newest two kept.
+//!
+//! A file is written beside, synced, renamed and its folder synced. One that does not read is never
+//! passed over: the state would silently be older than what the log was purged for.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::folder;
+use super::state_machine::Frozen;
+use super::types::{LeaderId, LogId, Snapshot, SnapshotMeta};
+
+mod format;
+#[cfg(test)]
+mod tests;
+
+/// Snapshots that are kept: the newest, and the one before in case the newest is lost.
+const KEPT: usize = 2;
+/// What a complete snapshot's name ends with.
+const COMPLETE: &str = "snapshot";
+/// What an incomplete one's name ends with; it is removed at the next start.
+const PARTIAL: &str = "partial";
+
+/// A complete, verified snapshot file, open for reading: it stays readable when a later snapshot
+/// replaces it.
+#[derive(Clone, Debug)]
+pub struct SnapshotFile {
+    path: PathBuf,
+    file: Arc<File>,
+    length: u64,
+    /// Until it is kept, it goes away with its last clone.
+    partial: Option<Arc<Partial>>,
+}
+
+/// A file that is removed when it is let go of.
+#[derive(Debug)]
+struct Partial(PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(file = %self.0.display(), %error, "a partial snapshot stays behind");
+        }
+    }
+}
+
+impl SnapshotFile {
+    /// Bytes in it.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Where it lies; it may be gone from there.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads at an offset and keeps no position (`pread`); 0 bytes at the end. Blocking.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, offset)
+    }
+
+    /// The state in it, checked block by block as it is read. Blocking.
+    ///
+    /// # Errors
+    /// The disk's; later `InvalidData` with file and offset where it is damaged.
+    pub fn state(&self) -> io::Result<impl Read + use<>> {
+        let (_, reader) = self.begin()?;
+        Ok(reader)
+    }
+
+    fn begin(&self) -> io::Result<(SnapshotMeta, Named<format::Reader<BufReader<Positioned>>>)> {
+        let positioned = Positioned { file: Arc::clone(&self.file), offset: 0 };
+        let begun = format::Reader::begin(BufReader::new(positioned));
+        let (meta, reader) = begun.map_err(|error| name(&self.path, error))?;
+        Ok((meta, Named { path: self.path.clone(), reader }))
+    }
+
+    /// Opens a file and reads all of it.
+    fn verified(path: PathBuf, partial: Option<Arc<Partial>>) -> io::Result<Snapshot> {
+        let file = File::open(&path).map_err(|error| name(&path, error))?;
+        let length = file.metadata()?.len();
+        let snapshot = Self { path, file: Arc::new(file), length, partial };
+        let (meta, mut reader) = snapshot.begin()?;
+        io::copy(&mut reader, &mut io::sink())?;
+        Ok(Snapshot { meta, snapshot })
+    }
+}
+
+/// Reads a shared file from its own position.
+struct Positioned {
+    file: Arc<File>,
+    offset: u64,
+}
+
+impl Read for Positioned {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(out, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
+
+/// Names the file in what goes wrong.
+struct Named<R> {
+    path: PathBuf,
+    reader: R,
+}
+
+impl<R: Read> Read for Named<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(out).map_err(|error| name(&self.path, error))
+    }
+}
+
+fn name(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("snapshot {}: {error}", path.display()))
+}
+
+/// The folder of snapshots.
+#[derive(Debug)]
+pub struct Snapshots {
+    folder: PathBuf,
+    current: Mutex<Option<Snapshot>>,
+    drafts: AtomicU64,
+}
+
+impl Snapshots {
+    /// Opens the folder, which is made if it is missing, removes what was never finished, and reads
+    /// all of the newest snapshot. Blocking.
+    ///
+    /// # Errors
+    /// The disk's; `InvalidData` with file and offset if the newest is damaged; `Unsupported` if a
+    /// newer version wrote it.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        folder::make(folder)?;
+        for path in files(folder, PARTIAL)? {
+            tracing::info!(file = %path.display(), "removing a snapshot that was never finished");
+            fs::remove_file(path)?;
+        }
+        let newest = complete(folder)?.pop();
+        let newest = newest.map(|(_, path)| SnapshotFile::verified(path, None)).transpose();
+        let newest = newest.map_err(|error| {
+            let way_out = "remove the file to start from the one before and the log, or let this \
+                           node join anew with an empty volume";
+            io::Error::new(error.kind(), format!("{error}; {way_out}"))
+        })?;
+        let folder = folder.to_owned();
+        Ok(Self { folder, current: Mutex::new(newest), drafts: AtomicU64::new(0) })
+    }
+
+    /// The newest snapshot.
+    #[must_use]
+    pub fn current(&self) -> Option<Snapshot> {
+        self.current.lock().clone()
+    }
+
+    /// Writes a state down and keeps it. Blocking.
+    ///
+    /// # Errors
+    /// The disk's; then nothing has changed.
+    pub fn write(&self, meta: &SnapshotMeta, state: &dyn Frozen) -> io::Result<Snapshot> {
+        let mut incoming = self.receive()?;
+        let out = BufWriter::with_capacity(1 << 18, &mut incoming.file);
+        let mut writer = format::Writer::begin(out, meta)?;
+        state.write(&mut writer)?;
+        writer.finish()?.flush()?;
+        let snapshot = incoming.finish()?;
+        self.keep(meta, snapshot.snapshot)
+    }
+
+    /// A new file for a snapshot that comes from another node.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn receive(&self) -> io::Result<Incoming> {
+        let draft = self.drafts.fetch_add(1, Ordering::Relaxed);
+        let path = self.folder.join(format!("{draft}.{PARTIAL}"));
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+        Ok(Incoming { file, partial: Arc::new(Partial(path)) })
+    }
+
+    /// Makes a received snapshot the current one and removes the oldest. Blocking.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn keep(&self, meta: &SnapshotMeta, mut file: SnapshotFile) -> io::Result<Snapshot> {
+        let path = self.folder.join(file_name(meta.last_log_id.as_ref()));
+        let partial = file.partial.take();
+        if partial.is_some() {
+            fs::rename(&file.path, &path)?;
+            file.path = path;
+        }
+        let snapshot = Snapshot { meta: meta.clone(), snapshot: file };
+        let mut current = self.current.lock();
+        // One that was being written while a newer one came in stays behind it.
+        if current.as_ref().is_none_or(|c| c.meta.last_log_id <= meta.last_log_id) {
+            *current = Some(snapshot.clone());
+        }
+        let mut complete = complete(&self.folder)?;
+        complete.truncate(complete.len().saturating_sub(KEPT));
+        for (_, path) in complete {
+            fs::remove_file(path)?;
+        }
+        File::open(&self.folder)?.sync_all()?;
+        Ok(snapshot)
+    }
+}
+
+/// A snapshot that is being received; dropped before it is finished, it is removed.
+#[derive(Debug)]
+pub struct Incoming {
+    file: File,
+    partial: Arc<Partial>,
+}
+
+impl Incoming {
+    /// Syncs it and reads all of it. Blocking.
+    ///
+    /// # Errors
+    /// The disk's, and `InvalidData` with file and offset if it was damaged on the way.
+    pub fn finish(self) -> io::Result<Snapshot> {
+        self.file.sync_all()?;
+        SnapshotFile::verified(self.partial.0.clone(), Some(self.partial))
+    }
+}
+
+impl Write for Incoming {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// A snapshot's name: term, node and index of its last entry.
+fn file_name(last: Option<&LogId>) -> String {
+    match last {
+        Some(LogId { leader_id: LeaderId { term, node_id }, index }) => {
+            format!("{term}-{node_id}-{index}.{COMPLETE}")
+        }
+        None => format!("empty.{COMPLETE}"),
+    }
+}
+
+/// The last entry that a snapshot's name tells; `None` if it is no name of ours.
+fn parse_name(stem: &str) -> Option<Option<LogId>> {
+    if stem == "empty" {
+        return Some(None);
+    }
+    let mut numbers = stem.split('-').map(|number| number.parse().ok());
+    let (term, node_id, index) = (numbers.next()??, numbers.next()??, numbers.next()??);
+    numbers.next().is_none().then(|| Some(LogId::new(LeaderId { term, node_id }, index)))
+}
+
+fn files(folder: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == extension) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// The complete snapshots, the newest last.
+fn complete(folder: &Path) -> io::Result<Vec<(Option<LogId>, PathBuf)>> {
+    let named = files(folder, COMPLETE)?.into_iter().filter_map(|path| {
+        let last = parse_name(path.file_stem()?.to_str()?)?;
+        Some((last, path))
+    });
+    let mut found = named.collect::<Vec<_>>();
+    found.sort();
+    Ok(found)
+}

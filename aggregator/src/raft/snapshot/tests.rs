@@ -1,0 +1,153 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::raft::state_machine::Machine;
+use crate::raft::testing::{Recorder, Written, log_id};
+use crate::raft::types::{Member, Membership, StoredMembership};
+
+fn meta(index: u64) -> SnapshotMeta {
+    let member = Member { name: "n".into(), raft_address: "n:4434".into(), ..Member::default() };
+    let members = std::collections::BTreeMap::from([(1, member)]);
+    let membership = Membership::new(vec![[1].into()], members).unwrap();
+    SnapshotMeta {
+        last_log_id: Some(log_id(1, index)),
+        last_membership: StoredMembership::new(Some(log_id(1, 0)), membership),
+    }
+}
+
+fn open(folder: &TempDir) -> Snapshots {
+    Snapshots::open(folder.path()).unwrap()
+}
+
+/// Longer than two blocks.
+fn numbers() -> Vec<u64> {
+    (0..300_000).collect()
+}
+
+fn restored(snapshot: &Snapshot) -> io::Result<Vec<u64>> {
+    let machine = Recorder::default();
+    machine.restore(1, &mut snapshot.snapshot.state()?)?;
+    Ok(machine.applied())
+}
+
+#[test]
+fn a_snapshot_comes_back_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = open(&folder).write(&meta(9), &Written(numbers())).unwrap();
+    let found = open(&folder).current().unwrap();
+    assert_eq!(found.meta, meta(9));
+    assert_eq!(found.meta, written.meta);
+    assert!(restored(&found).unwrap() == numbers());
+}
+
+#[test]
+fn it_travels_to_another_node() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let sent = open(&here).write(&meta(9), &Written(numbers())).unwrap().snapshot;
+    let other = open(&there);
+    let mut incoming = other.receive().unwrap();
+    let (mut buffer, mut offset) = (vec![0; 70_001], 0);
+    while offset < sent.length() {
+        let read = sent.read_at(&mut buffer, offset).unwrap();
+        incoming.write_all(&buffer[..read]).unwrap();
+        offset += read as u64;
+    }
+    let received = incoming.finish().unwrap();
+    assert!(other.current().is_none());
+    other.keep(&received.meta, received.snapshot.clone()).unwrap();
+    drop(received);
+    assert!(restored(&open(&there).current().unwrap()).unwrap() == numbers());
+}
+
+#[test]
+fn what_is_not_kept_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let snapshots = open(&folder);
+    let mut incoming = snapshots.receive().unwrap();
+    incoming.write_all(b"no snapshot").unwrap();
+    let error = incoming.finish().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    drop(snapshots.receive().unwrap());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    fs::write(folder.path().join(format!("7.{PARTIAL}")), "half").unwrap();
+    open(&folder);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_newest_two_are_kept_and_an_older_one_stays_readable() {
+    let folder = tempfile::tempdir().unwrap();
+    let snapshots = open(&folder);
+    let first = snapshots.write(&meta(8), &Written(vec![8])).unwrap();
+    for index in [9, 10, 11] {
+        snapshots.write(&meta(index), &Written(vec![index])).unwrap();
+    }
+    let mut names: Vec<_> = complete(folder.path()).unwrap();
+    assert_eq!(names.pop().unwrap().0, Some(log_id(1, 11)));
+    assert_eq!(names.pop().unwrap().0, Some(log_id(1, 10)));
+    assert!(names.is_empty());
+    assert_eq!(restored(&first).unwrap(), [8]);
+    assert_eq!(snapshots.current().unwrap().meta, meta(11));
+}
+
+#[test]
+fn every_flipped_bit_and_every_missing_byte_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = open(&folder).write(&meta(9), &Written(vec![1, 2, 3])).unwrap().snapshot.path;
+    let whole = fs::read(&path).unwrap();
+    let flipped = (0..whole.len() * 8).map(|bit| {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        bytes
+    });
+    let shortened = (0..whole.len()).map(|length| whole[..length].to_vec());
+    let longer = [whole.iter().copied().chain([0]).collect()];
+    for bytes in flipped.chain(shortened).chain(longer) {
+        fs::write(&path, &bytes).unwrap();
+        let error = Snapshots::open(folder.path()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+        assert!(error.to_string().contains("byte"), "{error}");
+    }
+}
+
+#[test]
+fn damage_is_located_to_its_block() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = open(&folder).write(&meta(9), &Written(numbers())).unwrap().snapshot.path;
+    let mut bytes = fs::read(&path).unwrap();
+    let at = format::BLOCK_LENGTH + 5_000;
+    bytes[at] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let error = Snapshots::open(folder.path()).unwrap_err().to_string();
+    let offset = error.split("from byte ").nth(1).unwrap().split(' ').next().unwrap();
+    let offset: usize = offset.parse().unwrap();
+    assert!(offset <= at && at < offset + format::BLOCK_LENGTH + 8, "{error}");
+}
+
+#[test]
+fn a_snapshot_of_a_newer_version_is_refused_but_not_called_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = open(&folder).write(&meta(9), &Written(vec![])).unwrap().snapshot.path;
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[12] += 1;
+    let header = 20 + u32::from_le_bytes(bytes[16..20].try_into().unwrap()) as usize;
+    let sum = crc32c::crc32c(&bytes[..header]);
+    bytes[header..header + 4].copy_from_slice(&sum.to_le_bytes());
+    fs::write(&path, &bytes).unwrap();
+    let error = Snapshots::open(folder.path()).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+    assert!(error.to_string().contains("update this node"), "{error}");
+}
+
+#[test]
+fn an_older_snapshot_that_is_ready_late_is_not_the_current_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let snapshots = open(&folder);
+    snapshots.write(&meta(11), &Written(vec![])).unwrap();
+    snapshots.write(&meta(9), &Written(vec![])).unwrap();
+    assert_eq!(snapshots.current().unwrap().meta, meta(11));
+    assert_eq!(open(&folder).current().unwrap().meta, meta(11));
+}

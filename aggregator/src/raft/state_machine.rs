@@ -1,0 +1,158 @@
+//! The seam between openraft and the state: it hands on committed entries and remembers how far.
+//!
+//! It knows nothing of what a command means. The state lives in memory: at start the newest snapshot
+//! is restored and openraft applies the log up to the saved commit again.
+
+use std::io;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt};
+use openraft::EntryPayload;
+use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
+use parking_lot::Mutex;
+
+use super::snapshot::{SnapshotFile, Snapshots};
+use super::types::{Applied, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
+use crate::state::command::Command;
+use crate::state::receipt::Receipt;
+
+#[cfg(test)]
+mod tests;
+
+/// The state and its store, as consensus drives them. Called from one task.
+pub trait Machine: Send + Sync + 'static {
+    /// Applies one committed entry (`None`: blank or a membership). It cannot fail; what cannot be
+    /// written ends the process.
+    fn apply(&self, index: u64, command: Option<&Command>) -> Receipt;
+
+    /// A consistent copy of the state as of the last applied entry; cheap (copy-on-write).
+    fn freeze(&self) -> Box<dyn Frozen>;
+
+    /// Replaces the state by what a snapshot of it holds, as of a log index; what it has read is
+    /// whole only when the reader has come to its end without an error. Blocking.
+    ///
+    /// # Errors
+    /// The disk's, and `InvalidData` if the bytes are no state of this build.
+    fn restore(&self, index: u64, reader: &mut dyn io::Read) -> io::Result<()>;
+}
+
+/// A state that does not change any more, to be written down while the machine goes on.
+pub trait Frozen: Send {
+    /// Writes it. Blocking.
+    ///
+    /// # Errors
+    /// The writer's.
+    fn write(&self, out: &mut dyn io::Write) -> io::Result<()>;
+}
+
+/// Openraft's view of a [`Machine`].
+pub struct StateMachine {
+    machine: Arc<dyn Machine>,
+    snapshots: Arc<Snapshots>,
+    applied: Option<LogId>,
+    membership: StoredMembership,
+}
+
+impl StateMachine {
+    /// An empty state; openraft restores the current snapshot into it.
+    #[must_use]
+    pub fn new(machine: Arc<dyn Machine>, snapshots: Arc<Snapshots>) -> Self {
+        Self { machine, snapshots, applied: None, membership: StoredMembership::default() }
+    }
+
+    fn apply_one(&mut self, (entry, responder): EntryResponder<TypeConfig>) {
+        let index = entry.log_id.index;
+        let receipt = match &entry.payload {
+            EntryPayload::Normal(command) => self.machine.apply(index, Some(command)),
+            EntryPayload::Blank => self.machine.apply(index, None),
+            EntryPayload::Membership(membership) => {
+                self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
+                self.machine.apply(index, None)
+            }
+        };
+        self.applied = Some(entry.log_id);
+        if let Some(responder) = responder {
+            responder.send(Applied { index, receipt });
+        }
+    }
+
+    fn builder(&self) -> Builder {
+        let last_membership = self.membership.clone();
+        Builder {
+            meta: SnapshotMeta { last_log_id: self.applied, last_membership },
+            state: Mutex::new(Some(self.machine.freeze())),
+            snapshots: Arc::clone(&self.snapshots),
+        }
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for StateMachine {
+    type SnapshotData = SnapshotFile;
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        Ok((self.applied, self.membership.clone()))
+    }
+
+    async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + Send,
+    {
+        while let Some(entry) = entries.next().await {
+            self.apply_one(entry?);
+            // A long catch-up must not hold a worker thread from heartbeats.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    async fn try_create_snapshot_builder(&mut self, _force: bool) -> Option<Builder> {
+        Some(self.builder())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        self.builder()
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        file: SnapshotFile,
+    ) -> io::Result<()> {
+        let (machine, snapshots) = (Arc::clone(&self.machine), Arc::clone(&self.snapshots));
+        let kept = meta.clone();
+        let installed = tokio::task::spawn_blocking(move || {
+            let index = kept.last_log_id.map_or(0, |id| id.index);
+            // Kept only once this build has understood it, else no later start would succeed.
+            machine.restore(index, &mut file.state()?)?;
+            snapshots.keep(&kept, file)
+        });
+        installed.await.map_err(io::Error::other)??;
+        self.applied = meta.last_log_id;
+        self.membership = meta.last_membership.clone();
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
+        Ok(self.snapshots.current())
+    }
+}
+
+/// Writes one snapshot while the machine goes on.
+pub struct Builder {
+    meta: SnapshotMeta,
+    state: Mutex<Option<Box<dyn Frozen>>>,
+    snapshots: Arc<Snapshots>,
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for Builder {
+    type SnapshotData = SnapshotFile;
+
+    async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
+        let state = self.state.lock().take();
+        let state = state.ok_or_else(|| io::Error::other("this snapshot was built already"))?;
+        let (meta, snapshots) = (self.meta.clone(), Arc::clone(&self.snapshots));
+        let written = tokio::task::spawn_blocking(move || snapshots.write(&meta, &*state));
+        written.await.map_err(io::Error::other)?
+    }
+}

@@ -1,0 +1,179 @@
+//! Which batches were applied: a watermark and a chain hash for each sensor, start and lane.
+//!
+//! ```text
+//! seq < watermark                 Duplicate       seq = watermark, same chain     Duplicate
+//! seq = watermark, other chain    Forked          seq = watermark + 1, continues  due
+//! seq = watermark + 1, otherwise  Forked          seq > watermark + 1             Gap
+//! ```
+//!
+//! No time window, no LRU: a batch is applied once however late or often it comes.
+
+use wardmesh_common::wire::Lane;
+use wardmesh_common::wire::frame::Frame;
+use wardmesh_common::wire::message::Reason;
+
+use super::receipt::{BatchReceipt, Watermark};
+use super::record::record;
+
+/// Starts of one sensor that may be sending at once: its own, and those that its spool still holds.
+/// A sensor that crashed sixteen times before it could drain loses the oldest, which is counted.
+pub const OPEN_EPOCHS_MAX: usize = 16;
+
+/// Closed starts that are remembered, so that they are never opened again at zero. Dropping the
+/// oldest is safe: a start is closed when the sensor itself no longer holds it, so that only an image
+/// of the sensor from more than this many starts ago could send it once more, and such an image
+/// begins with a start of its own.
+pub const TOMBSTONES_MAX: usize = 64;
+
+/// How far one lane of one start has been applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// The last applied sequence number; 0 before the first.
+    pub seq: u64,
+    /// The chain hash there; 0 before the first.
+    pub chain: u64,
+}
+
+record!(Mark { seq, chain });
+
+/// One start of a sensor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Epoch {
+    /// The random number that it drew.
+    pub epoch: u64,
+    /// The urgent lane.
+    pub urgent: Mark,
+    /// The bulk lane.
+    pub bulk: Mark,
+}
+
+record!(Epoch { epoch, urgent, bulk });
+
+impl Epoch {
+    /// How far a lane has been applied.
+    #[must_use]
+    pub const fn mark(&self, lane: Lane) -> Mark {
+        match lane {
+            Lane::Urgent => self.urgent,
+            Lane::Bulk => self.bulk,
+        }
+    }
+
+    fn mark_mut(&mut self, lane: Lane) -> &mut Mark {
+        match lane {
+            Lane::Urgent => &mut self.urgent,
+            Lane::Bulk => &mut self.bulk,
+        }
+    }
+}
+
+/// The starts of one sensor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Epochs {
+    /// Those that may send, in the order in which they were opened; at most [`OPEN_EPOCHS_MAX`].
+    pub open: Vec<Epoch>,
+    /// Those that may not any more, oldest first; at most [`TOMBSTONES_MAX`].
+    pub closed: Vec<u64>,
+}
+
+record!(Epochs { open, closed });
+
+/// Where a lane must go on from.
+pub(super) enum Passing {
+    /// Not applied yet, and next.
+    Next,
+    /// Passed already.
+    Passed,
+    /// The batch before it is missing: this one is due.
+    Missing(u64),
+    /// The epoch is not open.
+    Closed,
+}
+
+impl Epochs {
+    /// Opens a start, keeps those that the spool still holds (they may never have been heard of),
+    /// closes all others. False where the start itself was closed before.
+    pub(super) fn open(&mut self, epoch: u64, held: &[u64]) -> bool {
+        if self.closed.contains(&epoch) {
+            return false;
+        }
+        let newest_held = held.len().saturating_sub(OPEN_EPOCHS_MAX - 1);
+        let held = held.get(newest_held..).unwrap_or_default();
+        let (kept, closed) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|known| known.epoch == epoch || held.contains(&known.epoch));
+        self.open = kept;
+        let closed: Vec<Epoch> = closed;
+        closed.iter().for_each(|known| self.bury(known.epoch));
+        for &wanted in held.iter().chain([&epoch]) {
+            let known = self.open.iter().any(|open| open.epoch == wanted);
+            if !known && !self.closed.contains(&wanted) {
+                self.open.push(Epoch { epoch: wanted, ..Epoch::default() });
+            }
+        }
+        while self.open.len() > OPEN_EPOCHS_MAX {
+            let oldest = self.open.iter().position(|open| open.epoch != epoch).unwrap_or_default();
+            let oldest = self.open.remove(oldest);
+            self.bury(oldest.epoch);
+        }
+        true
+    }
+
+    fn bury(&mut self, epoch: u64) {
+        if self.closed.len() >= TOMBSTONES_MAX {
+            self.closed.remove(0);
+        }
+        self.closed.push(epoch);
+    }
+
+    /// The watermarks of both lanes of all open starts.
+    #[must_use]
+    pub fn watermarks(&self) -> Vec<Watermark> {
+        let lanes = self.open.iter().flat_map(|open| Lane::ALL.map(|lane| (open, lane)));
+        lanes
+            .map(|(open, lane)| {
+                let Mark { seq, chain } = open.mark(lane);
+                Watermark { epoch: open.epoch, lane, seq, chain }
+            })
+            .collect()
+    }
+
+    /// Whether a batch is the next of its lane; else the answer to it.
+    pub(super) fn due(&self, frame: &Frame<'_>) -> Result<(), BatchReceipt> {
+        let header = &frame.header;
+        let epoch = self.open.iter().find(|open| open.epoch == header.epoch);
+        let Some(epoch) = epoch else { return Err(BatchReceipt::Rejected(Reason::EpochClosed)) };
+        let mark = epoch.mark(header.lane);
+        let forked = Err(BatchReceipt::Rejected(Reason::Forked));
+        if header.seq > mark.seq.saturating_add(1) {
+            return Err(BatchReceipt::Gap { expected: mark.seq.saturating_add(1) });
+        }
+        if header.seq > mark.seq {
+            return if frame.continues(mark.chain) { Ok(()) } else { forked };
+        }
+        if header.seq == mark.seq && header.seq > 0 && header.chain != mark.chain {
+            return forked;
+        }
+        Err(BatchReceipt::Duplicate { watermark: mark.seq })
+    }
+
+    /// Where a place of a lane lies to its watermark.
+    pub(super) fn passing(&self, epoch: u64, lane: Lane, seq: u64) -> Passing {
+        let Some(open) = self.open.iter().find(|open| open.epoch == epoch) else {
+            return Passing::Closed;
+        };
+        let mark = open.mark(lane);
+        match seq.checked_sub(mark.seq) {
+            None | Some(0) => Passing::Passed,
+            Some(1) => Passing::Next,
+            Some(_) => Passing::Missing(mark.seq + 1),
+        }
+    }
+
+    /// Moves a lane's watermark.
+    pub(super) fn advance(&mut self, epoch: u64, lane: Lane, to: Mark) {
+        if let Some(open) = self.open.iter_mut().find(|open| open.epoch == epoch) {
+            *open.mark_mut(lane) = to;
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Lets the rules judge what a command changed, and keeps one row for each cause.
+
+use wardmesh_common::id::FindingId;
+
+use super::devices::Device;
+use super::findings::{Cause, FINDINGS_MAX, Finding, Status};
+use super::identity::Identity;
+use super::sensors::Sensor;
+use super::{Entry, State};
+use crate::correlate::{RULES, Rule, Stay, Stays, Subject, Verdict, Watch};
+
+impl State {
+    /// Judges the devices and sensors that this command changed.
+    pub(super) fn judge(&mut self, entry: &mut Entry) {
+        let mut verdicts: Vec<(Cause, Verdict)> = Vec::new();
+        for key in self.devices.changed() {
+            let device = self.devices.get(key).filter(|device| device.sites.len() > 1);
+            let Some(device) = device else { continue };
+            let subject = stays(device);
+            verdicts.extend(RULES.iter().filter_map(|rule| {
+                let verdict = rule.judge(&subject)?;
+                Some((cause(*rule, key.0.clone(), &verdict), verdict))
+            }));
+        }
+        for key in self.sensors.changed() {
+            let Some(sensor) = self.sensors.get(key) else { continue };
+            let subject = watch(sensor);
+            verdicts.extend(RULES.iter().filter_map(|rule| {
+                let verdict = rule.judge(&subject)?;
+                Some((cause(*rule, sensor.tenant.clone(), &verdict), verdict))
+            }));
+        }
+        verdicts.into_iter().for_each(|(cause, verdict)| self.raise(entry, cause, verdict));
+    }
+
+    fn raise(&mut self, entry: &mut Entry, cause: Cause, verdict: Verdict) {
+        let Some(&id) = self.causes.get(&cause) else {
+            if self.findings.len() >= FINDINGS_MAX {
+                self.core.findings_refused = self.core.findings_refused.saturating_add(1);
+                return;
+            }
+            let id = FindingId(entry.mint());
+            self.causes.insert(cause.clone(), id);
+            return self.findings.insert(finding(id, cause, entry, verdict));
+        };
+        let key = (cause.tenant.clone(), id);
+        let Some(known) = self.findings.get(&key) else { return };
+        let mut next = finding(id, cause, entry, verdict);
+        next.status = known.status;
+        next.raised_at = known.raised_at;
+        let same = next.rule == known.rule && next.sites == known.sites;
+        if same {
+            next.changed_at = known.changed_at;
+        }
+        if next != *known {
+            self.findings.insert(next);
+        }
+    }
+}
+
+fn cause(rule: &dyn Rule, tenant: wardmesh_common::id::TenantId, verdict: &Verdict) -> Cause {
+    Cause { tenant, kind: rule.cause().to_owned(), subject: verdict.subject.clone() }
+}
+
+fn finding(id: FindingId, cause: Cause, entry: &Entry, verdict: Verdict) -> Finding {
+    Finding {
+        id,
+        cause,
+        rule: verdict.rule.to_owned(),
+        severity: verdict.severity,
+        status: Status::Open,
+        title: verdict.title,
+        sites: verdict.sites,
+        devices: verdict.devices,
+        count: verdict.count,
+        first_seen: verdict.first_seen,
+        last_seen: verdict.last_seen,
+        raised_at: entry.at,
+        changed_at: entry.at,
+        evidence: verdict.evidence,
+        detail: verdict.detail,
+    }
+}
+
+fn stays(device: &Device) -> Subject<'_> {
+    let mac = match device.identity {
+        Identity::Mac { mac, .. } => Some(mac),
+        Identity::LocalMac { .. } | Identity::Address { .. } => None,
+    };
+    let stays = device.sites.iter().map(|presence| Stay {
+        site: &presence.site,
+        first_seen: presence.first_seen,
+        last_seen: presence.last_seen,
+        visits: &presence.visits,
+        evidence: presence.evidence,
+    });
+    Subject::Device(Stays { device: device.id, mac, stays: stays.collect() })
+}
+
+fn watch(sensor: &Sensor) -> Subject<'_> {
+    Subject::Sensor(Watch {
+        sensor: sensor.id,
+        name: &sensor.name,
+        site: &sensor.site,
+        forked: sensor.forked,
+    })
+}

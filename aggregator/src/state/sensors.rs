@@ -1,0 +1,178 @@
+//! The registry of sensors: where each stands, how far it came, and what it could not see.
+
+use std::collections::BTreeMap;
+
+use wardmesh_common::id::{SensorId, SiteId, TenantId};
+use wardmesh_common::time::Timestamp;
+use wardmesh_common::wire::message::Reason;
+
+use super::dedup::Epochs;
+use super::record::record;
+use super::table::Entity;
+pub use crate::correlate::Fork;
+
+/// Interfaces named for one sensor: a host has few; a replay names one a file. Those past it share
+/// the number `u16::MAX`.
+pub const INTERFACES_MAX: usize = 64;
+
+/// Health counters kept for one sensor: one a protocol and reason; those past it are summed as
+/// `other`.
+pub const HEALTH_COUNTERS_MAX: usize = 256;
+
+/// Reasons of refusal kept for one sensor; those past it are summed as `other`.
+pub const REASONS_MAX: usize = 32;
+
+/// Bytes of a name, version or reason that are kept.
+pub const TEXT_LENGTH_MAX: usize = 128;
+
+/// A capture agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sensor {
+    /// Its UUID: names it in its certificate and is unique over all tenants.
+    pub id: SensorId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Where it stands.
+    pub site: SiteId,
+    /// Its name for people.
+    pub name: String,
+    /// The leader's time when it was enrolled.
+    pub enrolled_at: Timestamp,
+    /// The leader's time when it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// Its software version at the last hello.
+    pub version: String,
+    /// Its interfaces and files, in the order in which they were learned.
+    pub interfaces: Vec<String>,
+    /// Its starts and how far each has been applied.
+    pub epochs: Epochs,
+    /// The earliest event (event time).
+    pub first_event: Option<Timestamp>,
+    /// The latest event (event time).
+    pub last_event: Option<Timestamp>,
+    /// The leader's time when a batch of it was last applied.
+    pub last_received: Option<Timestamp>,
+    /// Batches applied.
+    pub batches: u64,
+    /// Events applied, merged ones included.
+    pub events: u64,
+    /// Batches that came again and were not applied again.
+    pub duplicates: u64,
+    /// Events that another sensor of the site had seen already.
+    pub merged: u64,
+    /// Events that name neither a station nor an address.
+    pub unattributed: u64,
+    /// Batches refused, by reason (`Reason::as_str`, or a `Skip`'s).
+    pub rejected: BTreeMap<String, u64>,
+    /// Events lost with batches that were passed over.
+    pub lost_events: u64,
+    /// Sums of the counters of its health events: `dropped.…`, `malformed.…`, `frames`.
+    pub health: BTreeMap<String, u64>,
+    /// The leader's clock minus the sensor's at the last batch, nanoseconds, transit included.
+    pub clock_offset: i64,
+    /// Events whose time lay beyond the leader's and was set to it.
+    pub time_suspects: u64,
+    /// The latest batch that did not go on from the watermark.
+    pub forked: Option<Fork>,
+}
+
+record!(Sensor {
+    id,
+    tenant,
+    site,
+    name,
+    enrolled_at,
+    revoked_at,
+    version,
+    interfaces,
+    epochs,
+    first_event,
+    last_event,
+    last_received,
+    batches,
+    events,
+    duplicates,
+    merged,
+    unattributed,
+    rejected,
+    lost_events,
+    health,
+    clock_offset,
+    time_suspects,
+    forked,
+});
+
+record!(Fork { epoch, seq, first_at, last_at, count, evidence });
+
+impl Entity for Sensor {
+    type Key = SensorId;
+    const KIND: u8 = 3;
+
+    fn key(&self) -> SensorId {
+        self.id
+    }
+}
+
+impl Sensor {
+    /// Why its batches are not taken, if they are not.
+    #[must_use]
+    pub fn inadmissible(&self) -> Option<Reason> {
+        self.revoked_at.map(|_| Reason::Revoked)
+    }
+
+    /// Health counters that begin with `dropped.`, summed.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.health_sum("dropped.")
+    }
+
+    /// Health counters that begin with `malformed.`, summed.
+    #[must_use]
+    pub fn malformed(&self) -> u64 {
+        self.health_sum("malformed.")
+    }
+
+    fn health_sum(&self, prefix: &str) -> u64 {
+        let counters = self.health.iter().filter(|(name, _)| name.starts_with(prefix));
+        counters.fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+
+    pub(super) fn reject(&mut self, reason: &str) {
+        add(&mut self.rejected, reason, 1, REASONS_MAX);
+    }
+
+    pub(super) fn count_health(&mut self, name: &str, count: u64) {
+        add(&mut self.health, name, count, HEALTH_COUNTERS_MAX);
+    }
+
+    /// The number of an interface, learned where it is new.
+    pub(super) fn interface(&mut self, name: &str) -> u16 {
+        let name = clipped(name);
+        if let Some(at) = self.interfaces.iter().position(|known| known == name) {
+            return at as u16;
+        }
+        if self.interfaces.len() >= INTERFACES_MAX {
+            return u16::MAX;
+        }
+        self.interfaces.push(name.to_owned());
+        (self.interfaces.len() - 1) as u16
+    }
+}
+
+fn add(counts: &mut BTreeMap<String, u64>, name: &str, count: u64, limit: usize) {
+    let mut name = clipped(name);
+    if let Some(sum) = counts.get_mut(name) {
+        *sum = sum.saturating_add(count);
+        return;
+    }
+    if counts.len() >= limit {
+        name = "other";
+    }
+    let sum = counts.entry(name.to_owned()).or_default();
+    *sum = sum.saturating_add(count);
+}
+
+/// The part of a text that is kept.
+pub(super) fn clipped(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(TEXT_LENGTH_MAX)).unwrap_or_default()
+}

@@ -1,0 +1,137 @@
+//! One kind of entity: its rows, their order for paging, and the sum of their hashes.
+//!
+//! A row that changes is hashed once a command, at [`Table::settle`]; nothing else costs the digest.
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use wardmesh_common::map::{HashKey, ShardedMap};
+
+use super::record::Record;
+
+/// What a table holds.
+pub(super) trait Entity: Record + Clone {
+    /// What names one among the others.
+    type Key: Clone + Ord + Hash;
+
+    /// The kind's number in the digest and in snapshots; never used again for another kind.
+    const KIND: u8;
+
+    /// This one's key; never changes.
+    fn key(&self) -> Self::Key;
+}
+
+#[derive(Clone, Debug)]
+struct Row<E> {
+    entity: E,
+    hash: u64,
+    changed: bool,
+}
+
+/// Rows of one kind. Cheap to clone: shards and order are shared until they are written to.
+#[derive(Clone, Debug)]
+pub(super) struct Table<E: Entity> {
+    key: HashKey,
+    rows: ShardedMap<E::Key, Row<E>>,
+    order: Arc<BTreeSet<E::Key>>,
+    changed: Vec<E::Key>,
+    sum: u64,
+}
+
+impl<E: Entity> Table<E> {
+    pub(super) fn new(key: HashKey) -> Self {
+        let (rows, order) = (ShardedMap::new(key), Arc::default());
+        Self { key, rows, order, changed: Vec::new(), sum: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn get(&self, key: &E::Key) -> Option<&E> {
+        self.rows.get(key).map(|row| &row.entity)
+    }
+
+    /// The entity, to change: it will be hashed again.
+    pub(super) fn get_mut(&mut self, key: &E::Key) -> Option<&mut E> {
+        let row = self.rows.get_mut(key)?;
+        if !row.changed {
+            row.changed = true;
+            self.changed.push(key.clone());
+        }
+        Some(&mut row.entity)
+    }
+
+    /// Adds an entity whose key is not there yet; one that is there is replaced.
+    pub(super) fn insert(&mut self, entity: E) {
+        let key = entity.key();
+        if self.rows.get(&key).is_some() {
+            if let Some(row) = self.get_mut(&key) {
+                *row = entity;
+            }
+            return;
+        }
+        self.rows.insert(key.clone(), Row { entity, hash: 0, changed: true });
+        Arc::make_mut(&mut self.order).insert(key.clone());
+        self.changed.push(key);
+    }
+
+    /// All keys in order.
+    pub(super) fn keys(&self) -> impl DoubleEndedIterator<Item = &E::Key> {
+        self.order.iter()
+    }
+
+    /// Entities in the order of their keys, within bounds.
+    pub(super) fn range(
+        &self,
+        bounds: (Bound<E::Key>, Bound<E::Key>),
+    ) -> impl DoubleEndedIterator<Item = &E> {
+        self.order.range(bounds).filter_map(|key| self.get(key))
+    }
+
+    /// The keys of what this command changed, in the order of the changes.
+    pub(super) fn changed(&self) -> &[E::Key] {
+        &self.changed
+    }
+
+    /// Hashes what changed.
+    pub(super) fn settle(&mut self, scratch: &mut Vec<u8>) {
+        let mut changed = std::mem::take(&mut self.changed);
+        for key in changed.drain(..) {
+            let Some(row) = self.rows.get_mut(&key) else { continue };
+            let hash = hash(self.key, &row.entity, scratch);
+            self.sum = self.sum.wrapping_sub(row.hash).wrapping_add(hash);
+            (row.hash, row.changed) = (hash, false);
+        }
+        self.changed = changed;
+    }
+
+    /// The wrapping sum of the settled rows' hashes.
+    pub(super) fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// The same sum, computed from nothing but the rows.
+    #[cfg(test)]
+    pub(super) fn sum_from_scratch(&self) -> u64 {
+        let rows = self.rows.values();
+        rows.fold(0, |sum, row| sum.wrapping_add(hash(self.key, &row.entity, &mut Vec::new())))
+    }
+
+    /// All entities in the rows' own order, which [`insert`](Self::insert) in that order restores.
+    pub(super) fn in_row_order(&self) -> impl Iterator<Item = &E> {
+        self.rows.values().map(|row| &row.entity)
+    }
+}
+
+/// The keyed hash of an entity and its kind.
+fn hash<E: Entity>(key: HashKey, entity: &E, scratch: &mut Vec<u8>) -> u64 {
+    scratch.clear();
+    entity.write(scratch);
+    let mut hasher = key.build_hasher();
+    hasher.write_u8(E::KIND);
+    hasher.write(scratch);
+    hasher.finish()
+}

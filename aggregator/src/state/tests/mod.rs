@@ -1,0 +1,12 @@
+//! What `apply` promises, by scenes: one file a promise.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod classes;
+mod cross_site;
+mod dedup;
+mod devices;
+mod limits;
+mod merging;
+mod registry;
+mod replicas;

@@ -1,0 +1,194 @@
+//! The archive against gaps, damage, crashes and retention.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+
+use super::*;
+use crate::state::command::DefineSite;
+use crate::store::fixture::{Fleet, MemoryLog, tenant};
+
+const SMALL_FILE_BYTES: u64 = 4_096;
+
+fn open(folder: &Path) -> Archive {
+    Archive::with_file_bytes(folder, SMALL_FILE_BYTES).unwrap()
+}
+
+/// A log of small commands at these indexes; the time of each is its index in seconds.
+fn log_of(indexes: &[u64]) -> MemoryLog {
+    let log = MemoryLog::default();
+    for &index in indexes {
+        let (site, title) = ("a".parse().unwrap(), "x".repeat(index as usize));
+        let action = Action::DefineSite(DefineSite { tenant: tenant(), site, title });
+        let command = Command::new(Timestamp::from_parts(index, 0), action);
+        log.put(index, command.encode().unwrap());
+    }
+    log
+}
+
+/// One file for each of these.
+fn append_each(archive: &Archive, log: &MemoryLog, through: &[u64]) {
+    for &through in through {
+        assert_eq!(archive.append(through, log).unwrap(), Some(through));
+    }
+}
+
+#[test]
+fn gives_back_the_very_bytes_after_a_restart_and_a_purge() {
+    let (folder, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(120));
+    let logged: Vec<_> = (0..120).map(|index| fleet.log.read(index).unwrap()).collect();
+    let archive = open(folder.path());
+    assert_eq!((archive.archived_through(), archive.history_from()), (None, None));
+    assert_eq!(archive.append(59, &fleet.log).unwrap(), Some(59));
+    assert_eq!(archive.append(40, &fleet.log).unwrap(), Some(59), "nothing is written twice");
+    fleet.log.purge(59);
+    assert_eq!(archive.append(119, &fleet.log).unwrap(), Some(119));
+    assert!(archive.files().len() > 5, "{:?}", archive.files());
+    for archive in [archive, open(folder.path())] {
+        assert_eq!(archive.history_from(), Some(0));
+        for (index, bytes) in (0..).zip(&logged) {
+            let kept = bytes.as_ref().filter(|_| !fleet.rows(index).is_empty());
+            assert_eq!(archive.read(index).unwrap().as_ref(), kept, "entry {index}");
+        }
+        assert_eq!(archive.read(120).unwrap(), None);
+        let lengths: u64 =
+            archive.files().iter().map(|f| fs::metadata(&f.path).unwrap().len()).sum();
+        assert_eq!(archive.bytes(), lengths);
+    }
+}
+
+/// What a reader gets of a folder: an error, or these commands.
+fn read_all(folder: &Path, through: u64) -> Result<Vec<Option<Bytes>>, StoreError> {
+    let archive = Archive::open(folder)?;
+    (0..=through).map(|index| archive.read(index)).collect()
+}
+
+#[test]
+fn notices_every_flipped_bit_and_every_lost_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    Archive::open(folder.path()).unwrap().append(5, &log_of(&[1, 2, 4])).unwrap();
+    let path = Archive::open(folder.path()).unwrap().files().remove(0).path;
+    let sound = fs::read(&path).unwrap();
+    read_all(folder.path(), 5).unwrap();
+    for bit in 0..sound.len() * 8 {
+        let mut bytes = sound.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&path, &bytes).unwrap();
+        let error = read_all(folder.path(), 5).expect_err("a flipped bit is noticed");
+        assert!(matches!(error, StoreError::Corrupt { .. }), "bit {bit}: {error}");
+        assert!(error.to_string().contains("wmar"), "{error}");
+    }
+    for length in 0..sound.len() {
+        fs::write(&path, &sound[..length]).unwrap();
+        assert!(matches!(read_all(folder.path(), 5), Err(StoreError::Corrupt { .. })), "{length}");
+    }
+    fs::write(&path, [&sound[..], b"\0"].concat()).unwrap();
+    assert!(read_all(folder.path(), 5).is_err());
+}
+
+#[test]
+fn an_unfinished_file_counts_for_nothing_and_is_written_again() {
+    let (folder, log) = (tempfile::tempdir().unwrap(), log_of(&[1, 2, 3, 4]));
+    open(folder.path()).append(2, &log).unwrap();
+    let torn = folder.path().join("00000000000000000003.partial");
+    fs::write(&torn, b"WMAR and then the power went").unwrap();
+    fs::write(folder.path().join("README"), b"not ours").unwrap();
+    let archive = open(folder.path());
+    assert!(!torn.exists());
+    assert_eq!(archive.archived_through(), Some(2));
+    assert_eq!(archive.append(4, &log).unwrap(), Some(4));
+    assert_eq!(archive.read(3).unwrap(), log.read(3).unwrap());
+}
+
+#[test]
+fn a_file_under_another_name_or_twice_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    open(folder.path()).append(3, &log_of(&[1, 2, 3])).unwrap();
+    let path = open(folder.path()).files().remove(0).path;
+    fs::rename(&path, folder.path().join(file::name(0, 4))).unwrap();
+    let opened = Archive::open(folder.path());
+    assert!(matches!(opened, Err(StoreError::Misplaced { .. })), "{opened:?}");
+    fs::rename(folder.path().join(file::name(0, 4)), &path).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let log = log_of(&[2, 3, 4]);
+    log.purge(1);
+    open(other.path()).append(4, &log).unwrap();
+    let overlapping = open(other.path()).files().remove(0).path;
+    fs::copy(&overlapping, folder.path().join(overlapping.file_name().unwrap())).unwrap();
+    let opened = Archive::open(folder.path());
+    assert!(matches!(opened, Err(StoreError::Misplaced { .. })), "{opened:?}");
+}
+
+#[test]
+fn history_begins_after_a_gap_and_a_peers_file_closes_it() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let log = log_of(&[1, 2, 3, 4, 5, 6]);
+    let peer = open(other.path());
+    append_each(&peer, &log, &[2, 4]);
+    let archive = open(folder.path());
+    archive.append(2, &log).unwrap();
+    log.purge(4);
+    archive.append(6, &log).unwrap();
+    assert_eq!(archive.history_from(), Some(5));
+    assert_eq!(archive.read(4).unwrap(), None);
+
+    let [first, second] = peer.files().try_into().unwrap();
+    let fetched = folder.path().join("fetched");
+    let fetch = |from: &Path| fs::copy(from, &fetched).unwrap();
+    fetch(&first.path);
+    assert!(matches!(archive.adopt(&fetched), Err(StoreError::Misplaced { .. })));
+    let mut damaged = fs::read(&second.path).unwrap();
+    damaged[60] ^= 1;
+    fs::write(&fetched, &damaged).unwrap();
+    assert!(matches!(archive.adopt(&fetched), Err(StoreError::Corrupt { .. })));
+    fetch(&second.path);
+    let adopted = archive.adopt(&fetched).unwrap();
+    assert_eq!((adopted.first, adopted.through), (3, 4));
+    for archive in [archive, open(folder.path())] {
+        assert_eq!(archive.history_from(), Some(0));
+        assert_eq!(archive.read(4).unwrap(), peer.read(4).unwrap());
+        assert_eq!(archive.archived_through(), Some(6));
+    }
+}
+
+#[test]
+fn retention_removes_whole_files_the_oldest_first_and_never_the_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, archive) = (log_of(&[1, 2, 3, 4, 5, 6, 7, 8]), open(folder.path()));
+    append_each(&archive, &log, &[1, 2, 3, 4, 5, 6, 7, 8]);
+    let all = archive.bytes();
+    let keep_all = Retention { bytes_max: all, since: Timestamp::EPOCH };
+    assert_eq!(archive.retain(&keep_all).unwrap(), Retired::default());
+    let first = archive.files()[0].bytes;
+    let retired = archive.retain(&Retention { bytes_max: all - 1, ..keep_all }).unwrap();
+    assert_eq!(retired, Retired { files: 1, bytes: first });
+    assert_eq!((archive.history_from(), archive.read(1).unwrap()), (Some(2), None));
+    let since = Timestamp::from_parts(5, 0);
+    assert_eq!(archive.retain(&Retention { since, ..keep_all }).unwrap().files, 3);
+    assert_eq!(archive.history_from(), Some(5));
+    archive.retain(&Retention { bytes_max: 0, ..keep_all }).unwrap();
+    assert_eq!((archive.history_from(), archive.archived_through()), (Some(8), Some(8)));
+    assert_eq!(open(folder.path()).files(), archive.files());
+}
+
+#[test]
+fn more_files_than_are_kept_open_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let indexes: Vec<u64> = (1..=3 * OPEN_FILES_MAX as u64).collect();
+    let (log, archive) = (log_of(&indexes), open(folder.path()));
+    append_each(&archive, &log, &indexes);
+    for index in indexes.iter().chain(indexes.iter().rev()) {
+        assert_eq!(archive.read(*index).unwrap(), log.read(*index).unwrap());
+        assert!(archive.open.lock().len() <= OPEN_FILES_MAX);
+    }
+}
+
+#[test]
+fn an_entry_that_is_no_command_stops_the_archive_and_is_named() {
+    let (folder, log) = (tempfile::tempdir().unwrap(), log_of(&[1, 3]));
+    log.put(2, Bytes::from_static(b"no command"));
+    let archive = open(folder.path());
+    let error = archive.append(3, &log).unwrap_err();
+    assert!(matches!(error, StoreError::Entry { index: 2, .. }), "{error}");
+    assert_eq!(archive.archived_through(), None);
+    assert_eq!(archive.append(1, &log).unwrap(), Some(1));
+}

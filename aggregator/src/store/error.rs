@@ -1,0 +1,84 @@
+//! What can go wrong in the store, by what the caller can do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file system refused: space, rights or the device.
+    #[error("cannot {doing} {path}: {cause}; check the volume's space, rights and health")]
+    Io {
+        /// What was being done, an infinitive.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's answer.
+        cause: io::Error,
+    },
+    /// An archive file does not hold what was written: bring it back from another node.
+    #[error(
+        "{path} is damaged at byte {offset}: {what}; move it away and fetch it from another node"
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Where in it, bytes from its start.
+        offset: u64,
+        /// What does not hold.
+        what: &'static str,
+    },
+    /// Two archive files hold the same entry, or a file's name is not that of its contents.
+    #[error("{path} does not fit between the other archive files: {what}; move it away")]
+    Misplaced {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        what: &'static str,
+    },
+    /// Another process has the index open.
+    #[error("{0} is open in another process; stop that one first")]
+    Locked(PathBuf),
+    /// The index failed while running: it is derived, and a restart rebuilds it.
+    #[error("the query index does not answer: {0}; restart the node to rebuild it")]
+    Index(String),
+    /// The index has not come as far within the time that was given.
+    #[error("the query index has not reached entry {wanted} yet, only those below {next}")]
+    Behind {
+        /// What was asked for.
+        wanted: u64,
+        /// The first entry that it does not have.
+        next: u64,
+    },
+    /// A committed entry cannot be read from the Raft log.
+    #[error("entry {index} cannot be read from the log: {cause}")]
+    Log {
+        /// The entry.
+        index: u64,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The index names an entry that neither the log nor the archive has.
+    #[error("entry {0} is in the query index but neither in the log nor in the archive")]
+    Missing(u64),
+    /// An entry's bytes are not what the index or the log's format says.
+    #[error("entry {index} cannot be used: {cause}")]
+    Entry {
+        /// The entry.
+        index: u64,
+        /// What is wrong with it; never its bytes.
+        cause: String,
+    },
+}
+
+impl StoreError {
+    /// For `map_err`: names the act and the path.
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
+        move |cause| Self::Io { doing, path: path.to_owned(), cause }
+    }
+
+    /// For `map_err` on what sled answers.
+    pub(super) fn index(cause: sled::Error) -> Self {
+        Self::Index(cause.to_string())
+    }
+}

@@ -1,0 +1,315 @@
+//! The query index in sled: for each applied batch a row, found by sensor, site and device.
+//!
+//! Derived from the log, so it may lose anything: it knows which entries it lacks, is verified at
+//! start, and never holds apply up. No transactions, no `flush_async`; all calls here may block
+//! except [`Index::commit`].
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use sled::{Db, IVec};
+use wardmesh_common::id::{ClusterId, TenantId};
+use wardmesh_common::time::Timestamp;
+
+use self::meta::Meta;
+use self::writer::{Message, Writer};
+use super::key::{self, Place, Subject};
+use super::{StoreError, row};
+use crate::state::effects::AppliedBatch;
+
+mod meta;
+mod opening;
+mod writer;
+
+/// Entries that wait for the writer: at 5,000 entries a second it may stall for some 200 ms, which
+/// a sled garbage collection takes. What finds no place is fed again later.
+const QUEUE_ENTRIES_MAX: usize = 1_024;
+
+/// What the node knows when it opens its index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// The cluster, once the state knows it: another's index is thrown away.
+    pub cluster: Option<ClusterId>,
+    /// The first entry that apply will deliver: the one after the restored snapshot.
+    pub next: u64,
+    /// The first entry that log or archive can still give.
+    pub history_from: u64,
+}
+
+/// Entries whose rows the index lacks; both ends are in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// The first one.
+    pub from: u64,
+    /// The last one.
+    pub through: u64,
+}
+
+impl Missing {
+    /// What of it can still be had where history begins at `history_from`.
+    #[must_use]
+    pub fn since(self, history_from: u64) -> Option<Self> {
+        let from = self.from.max(history_from);
+        (from <= self.through).then_some(Self { from, ..self })
+    }
+}
+
+/// What the caller has to feed again after opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rebuild {
+    /// Nothing.
+    None,
+    /// The rows of these entries, in rising order, by [`Index::refeed`].
+    From(Missing),
+}
+
+/// How far the index is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The first entry whose rows are not written yet.
+    pub next: u64,
+    /// Entries below it whose rows are missing: answers are incomplete there.
+    pub missing: Option<Missing>,
+    /// The most by which an event's time was ever ahead of the leader's when it was applied.
+    pub ahead: Duration,
+    /// Why nothing more is written, if so.
+    pub failed: Option<String>,
+}
+
+impl Progress {
+    fn follow(&mut self, meta: &Meta) {
+        (self.next, self.missing) = (meta.next, meta.missing);
+        self.ahead = Duration::from_nanos(meta.ahead);
+    }
+}
+
+/// What the writer and its readers share.
+#[derive(Debug, Default)]
+struct Shared {
+    progress: Mutex<Progress>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn update(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.progress.lock());
+        self.changed.notify_all();
+    }
+}
+
+/// An open index.
+#[derive(Debug)]
+pub struct Index {
+    db: Db,
+    shared: Arc<Shared>,
+    messages: Option<SyncSender<Message>>,
+    writer: Option<JoinHandle<()>>,
+    passed_over: AtomicU64,
+}
+
+impl Index {
+    /// Opens the index of a folder; what cannot be trusted is thrown away.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`]; [`StoreError::Io`] or [`StoreError::Index`] where not even a new one
+    /// can be made.
+    pub fn open(folder: &Path, expected: &Expected) -> Result<(Self, Rebuild), StoreError> {
+        let (opened, rebuild) = opening::open(folder, expected)?;
+        let shared = Arc::new(Shared::default());
+        shared.update(|progress| progress.follow(&opened.meta));
+        let writer = Writer::new((*opened.db).clone(), opened.meta, Arc::clone(&shared));
+        let (messages, queue) = sync_channel(QUEUE_ENTRIES_MAX);
+        let writer = std::thread::Builder::new()
+            .name("index-writer".to_owned())
+            .spawn(move || writer.run(&queue))
+            .map_err(StoreError::io("start the writer of", folder))?;
+        let index = Self {
+            db: opened.db,
+            shared,
+            messages: Some(messages),
+            writer: Some(writer),
+            passed_over: AtomicU64::new(0),
+        };
+        Ok((index, rebuild))
+    }
+
+    /// Hands over the rows of an applied entry; every entry's, in order, also where it has none.
+    /// Never blocks: where the writer is too far behind, the entry becomes [`Progress::missing`].
+    pub fn commit(&self, index: u64, batches: Vec<AppliedBatch>) {
+        let sent = self
+            .messages
+            .as_ref()
+            .map(|messages| messages.try_send(Message::Commit { index, batches }));
+        if let Some(Err(TrySendError::Full(_))) = sent {
+            self.passed_over.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Feeds an entry that is missing, in rising order; those passed over are taken to have no
+    /// batches. Waits for room.
+    pub fn refeed(&self, index: u64, batches: Vec<AppliedBatch>) {
+        self.send(Message::Refeed { index, batches });
+    }
+
+    /// Removes rows of entries below `below`, in the background.
+    pub fn forget(&self, below: u64) {
+        self.send(Message::Forget { below });
+    }
+
+    /// Waits until everything that was handed over is written. Not synced: it need not last.
+    pub fn flush(&self) {
+        let (answer, answered) = sync_channel(1);
+        self.send(Message::Flush(answer));
+        // A writer that has gone answers by going.
+        answered.recv().unwrap_or_default();
+    }
+
+    /// A writer that has gone is in `Progress::failed` already.
+    fn send(&self, message: Message) {
+        drop(self.messages.as_ref().map(|messages| messages.send(message)));
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.shared.progress.lock().clone()
+    }
+
+    /// Entries that found no place in the queue since the start.
+    #[must_use]
+    pub fn passed_over(&self) -> u64 {
+        self.passed_over.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the rows of entry `index` are written.
+    ///
+    /// # Errors
+    /// [`StoreError::Behind`] where that takes longer than `within`, [`StoreError::Index`].
+    pub fn wait_for(&self, index: u64, within: Duration) -> Result<(), StoreError> {
+        let until = Instant::now() + within;
+        let mut hurried = false;
+        let mut progress = self.shared.progress.lock();
+        loop {
+            if progress.next > index {
+                return Ok(());
+            }
+            if let Some(cause) = &progress.failed {
+                return Err(StoreError::Index(cause.clone()));
+            }
+            if !hurried {
+                drop(progress);
+                let (answer, _) = sync_channel(1);
+                // Where the queue is full, the writer is not lingering.
+                drop(self.messages.as_ref().map(|m| m.try_send(Message::Flush(answer))));
+                hurried = true;
+                progress = self.shared.progress.lock();
+                continue;
+            }
+            if self.shared.changed.wait_until(&mut progress, until).timed_out()
+                && progress.next <= index
+            {
+                return Err(StoreError::Behind { wanted: index, next: progress.next });
+            }
+        }
+    }
+
+    /// Bytes that sled holds on disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Index`].
+    pub fn bytes(&self) -> Result<u64, StoreError> {
+        self.db.size_on_disk().map_err(StoreError::index)
+    }
+
+    /// The first log index from which on all of a tenant's batches were applied at `at` or later:
+    /// commands' times never go back, so that it is found by halving.
+    pub(super) fn applied_from(&self, tenant: &TenantId, at: Timestamp) -> Result<u64, StoreError> {
+        let end = key::batch(tenant, Place { index: u64::MAX, ordinal: u32::MAX });
+        let (mut low, mut high) = (0, self.progress().next);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let begin = key::batch(tenant, Place { index: middle, ordinal: 0 });
+            let entry = self.db.range(begin..=end.clone()).next();
+            match entry.transpose().map_err(StoreError::index)? {
+                None => high = middle,
+                Some((key, value)) => match read(&key, &value).ok_or_else(damaged)? {
+                    (_, batch) if batch.received_at >= at => high = middle,
+                    (place, _) => low = place.index.saturating_add(1),
+                },
+            }
+        }
+        Ok(low)
+    }
+
+    /// Shows a tenant's batches from a place on, in log order; with a subject only blocks in which
+    /// it occurs, of which the visitor still sees every batch.
+    pub(super) fn visit(
+        &self,
+        tenant: &TenantId,
+        subject: Option<&Subject>,
+        from: Place,
+        mut visitor: impl FnMut(u64, AppliedBatch) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let end = Place { index: u64::MAX, ordinal: u32::MAX };
+        let Some(subject) = subject else {
+            return self.visit_range(tenant, from, end, &mut visitor).map(drop);
+        };
+        let first = key::subject(tenant, subject, key::block(from.index));
+        let last = key::subject(tenant, subject, u64::MAX);
+        for entry in self.db.range(first..=last) {
+            let (found, _) = entry.map_err(StoreError::index)?;
+            let block = key::read_block(&found).unwrap_or(u64::MAX);
+            let begin = block.saturating_mul(key::BLOCK_ENTRIES);
+            let (begin, end) = (
+                Place { index: begin, ordinal: 0 }.max(from),
+                Place { index: begin.saturating_add(key::BLOCK_ENTRIES - 1), ordinal: u32::MAX },
+            );
+            if self.visit_range(tenant, begin, end, &mut visitor)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_range(
+        &self,
+        tenant: &TenantId,
+        from: Place,
+        through: Place,
+        visitor: &mut impl FnMut(u64, AppliedBatch) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        for entry in self.db.range(key::batch(tenant, from)..=key::batch(tenant, through)) {
+            let (key, value) = entry.map_err(StoreError::index)?;
+            let (place, batch) = read(&key, &value).ok_or_else(damaged)?;
+            if visitor(place.index, batch)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+fn damaged() -> StoreError {
+    StoreError::Index("a row of it is damaged".to_owned())
+}
+
+fn read(key: &IVec, value: &IVec) -> Option<(Place, AppliedBatch)> {
+    let (tenant, place) = key::read_batch(key)?;
+    Some((place, row::decode(tenant, place.ordinal, value)?))
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        drop(self.messages.take());
+        drop(self.writer.take().map(JoinHandle::join));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! The one thread that writes the index: takes what apply hands over, and writes it in groups.
+//!
+//! Every group renews the marker in the same sled batch, so that rows and marker never part.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::time::{Duration, Instant};
+
+use sled::{Batch, Tree};
+
+use super::meta::Meta;
+use super::{Missing, Shared};
+use crate::state::effects::AppliedBatch;
+use crate::store::key::{self, BLOCK_ENTRIES, Place};
+use crate::store::{StoreError, row};
+
+/// Messages that are written together: spreads the marker's write and sled's lock over many rows.
+const GROUP_MESSAGES_MAX: usize = 64;
+
+/// How long a group waits for more; a reader that waits cuts it short.
+const LINGER: Duration = Duration::from_millis(50);
+
+/// Rows removed between two groups: some 20 ms.
+const FORGOTTEN_ROWS_MAX: usize = 128;
+
+/// Secondary keys remembered as written, so that most are never looked up: about 6 MiB.
+const REMEMBERED_KEYS_MAX: usize = 65_536;
+
+/// What the writer is asked for.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// An entry was applied.
+    Commit { index: u64, batches: Vec<AppliedBatch> },
+    /// An entry that was missing; all before it are fed as well.
+    Refeed { index: u64, batches: Vec<AppliedBatch> },
+    /// History now begins here.
+    Forget { below: u64 },
+    /// Write what there is, then answer.
+    Flush(SyncSender<()>),
+}
+
+/// The writer's side of the index.
+pub(super) struct Writer {
+    tree: Tree,
+    meta: Meta,
+    shared: Arc<Shared>,
+    remembered: HashSet<Vec<u8>>,
+    /// Rows of entries below it are to be removed.
+    forgetting: Option<u64>,
+}
+
+/// What is to be written at once.
+struct Group {
+    batch: Batch,
+    meta: Meta,
+}
+
+impl Writer {
+    pub(super) fn new(tree: Tree, meta: Meta, shared: Arc<Shared>) -> Self {
+        Self { tree, meta, shared, remembered: HashSet::new(), forgetting: None }
+    }
+
+    /// Runs until the other side has gone and everything that it sent is written.
+    pub(super) fn run(mut self, messages: &Receiver<Message>) {
+        let _end = End(Arc::clone(&self.shared));
+        while let Some(first) = self.next(messages) {
+            let (group, waiting) = match first {
+                Some(first) => collect(first, messages, self.forgetting.is_some()),
+                None => (Vec::new(), Vec::new()),
+            };
+            if let Err(cause) = self.write(group).and_then(|()| self.forget()) {
+                self.remembered.clear();
+                self.forgetting = None;
+                self.shared.update(|progress| progress.failed = Some(cause.to_string()));
+            }
+            waiting.into_iter().for_each(|answer| answer.send(()).unwrap_or_default());
+        }
+    }
+
+    /// Waits for a message, unless there is something to forget meanwhile; `None` at the end.
+    fn next(&self, messages: &Receiver<Message>) -> Option<Option<Message>> {
+        if self.forgetting.is_none() {
+            return messages.recv().ok().map(Some);
+        }
+        match messages.try_recv() {
+            Ok(message) => Some(Some(message)),
+            Err(TryRecvError::Empty) => Some(None),
+            Err(TryRecvError::Disconnected) => None,
+        }
+    }
+
+    fn write(&mut self, messages: Vec<Message>) -> Result<(), StoreError> {
+        let mut group = Group { batch: Batch::default(), meta: self.meta };
+        for message in messages {
+            match message {
+                Message::Commit { index, batches } => self.commit(&mut group, index, &batches)?,
+                Message::Refeed { index, batches } => self.refeed(&mut group, index, &batches)?,
+                Message::Forget { below } => {
+                    group.meta.lacks_none_below(below);
+                    self.forgetting = self.forgetting.max(Some(below));
+                }
+                Message::Flush(_) => {}
+            }
+        }
+        self.apply(group)
+    }
+
+    fn apply(&mut self, mut group: Group) -> Result<(), StoreError> {
+        if group.meta != self.meta {
+            group.batch.insert(&key::META, group.meta.to_bytes());
+            self.tree.apply_batch(group.batch).map_err(StoreError::index)?;
+            self.meta = group.meta;
+        }
+        if self.remembered.len() > REMEMBERED_KEYS_MAX {
+            self.remembered.clear();
+        }
+        self.shared.update(|progress| progress.follow(&self.meta));
+        Ok(())
+    }
+
+    /// What is below the marker was written before: a replay after a restart.
+    fn commit(
+        &mut self,
+        group: &mut Group,
+        index: u64,
+        batches: &[AppliedBatch],
+    ) -> Result<(), StoreError> {
+        if index < group.meta.next {
+            return Ok(());
+        }
+        group.meta.lacks(group.meta.next, index);
+        group.meta.next = index.saturating_add(1);
+        batches.iter().try_for_each(|batch| self.add(group, index, batch, false))
+    }
+
+    fn refeed(
+        &mut self,
+        group: &mut Group,
+        index: u64,
+        batches: &[AppliedBatch],
+    ) -> Result<(), StoreError> {
+        let wanted = |missing: Missing| (missing.from..=missing.through).contains(&index);
+        if !group.meta.missing.is_some_and(wanted) {
+            return Ok(());
+        }
+        batches.iter().try_for_each(|batch| self.add(group, index, batch, true))?;
+        group.meta.lacks_none_below(index.saturating_add(1));
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        group: &mut Group,
+        index: u64,
+        batch: &AppliedBatch,
+        again: bool,
+    ) -> Result<(), StoreError> {
+        let place = Place { index, ordinal: batch.ordinal };
+        let key = key::batch(&batch.tenant, place);
+        if !again || !self.tree.contains_key(&key).map_err(StoreError::index)? {
+            let value = row::encode(batch);
+            let ahead = batch.observed_max.since(batch.received_at).as_nanos();
+            group.meta.ahead = group.meta.ahead.max(u64::try_from(ahead).unwrap_or(u64::MAX));
+            group.meta.added(&key, &value);
+            group.batch.insert(key, value);
+        }
+        for subject in row::subjects(batch) {
+            let key = key::subject(&batch.tenant, &subject, key::block(index));
+            if !self.remembered.insert(key.clone()) {
+                continue;
+            }
+            if !self.tree.contains_key(&key).map_err(StoreError::index)? {
+                group.meta.added(&key, &[]);
+                group.batch.insert(key, Vec::new());
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes some of what no reader can follow any more, whole blocks only; between two groups,
+    /// so that apply's queue does not fill meanwhile.
+    fn forget(&mut self) -> Result<(), StoreError> {
+        let Some(below) = self.forgetting else { return Ok(()) };
+        let horizon = key::block(below) * BLOCK_ENTRIES;
+        let mut from = vec![key::BATCHES];
+        while let Some((first, _)) = self.tree.get_gt(&from).map_err(StoreError::index)? {
+            let Some((tenant, place)) = key::read_batch(&first) else { break };
+            if place.index < horizon {
+                let end = (key::block(place.index) + 1) * BLOCK_ENTRIES;
+                let until = key::batch(&tenant, Place { index: end, ordinal: 0 });
+                return self.forget_rows(&first, &until);
+            }
+            // The tenant's other rows are younger still: on to the next tenant.
+            from = key::batch(&tenant, Place { index: u64::MAX, ordinal: u32::MAX });
+        }
+        self.forgetting = None;
+        Ok(())
+    }
+
+    fn forget_rows(&mut self, from: &[u8], until: &[u8]) -> Result<(), StoreError> {
+        let mut group = Group { batch: Batch::default(), meta: self.meta };
+        let mut secondary = HashSet::new();
+        for entry in self.tree.range(from..until).take(FORGOTTEN_ROWS_MAX) {
+            let (key, value) = entry.map_err(StoreError::index)?;
+            group.meta.removed(&key, &value);
+            let read = key::read_batch(&key);
+            group.batch.remove(key);
+            let batch = read.and_then(|(tenant, place)| {
+                Some((place, row::decode(tenant, place.ordinal, &value)?))
+            });
+            let (place, batch) = batch.ok_or_else(|| damaged("a row is damaged"))?;
+            secondary.extend(
+                row::subjects(&batch)
+                    .map(|subject| key::subject(&batch.tenant, &subject, key::block(place.index))),
+            );
+        }
+        for key in secondary {
+            self.remembered.remove(&key);
+            if self.tree.contains_key(&key).map_err(StoreError::index)? {
+                group.meta.removed(&key, &[]);
+                group.batch.remove(key);
+            }
+        }
+        self.apply(group)
+    }
+}
+
+fn damaged(what: &str) -> StoreError {
+    StoreError::Index(what.to_owned())
+}
+
+/// Waits for what else is to be written with a message, and who waits for it; `busy` does not wait.
+fn collect(
+    first: Message,
+    messages: &Receiver<Message>,
+    busy: bool,
+) -> (Vec<Message>, Vec<SyncSender<()>>) {
+    let until = Instant::now() + LINGER;
+    let (mut group, mut waiting) = (Vec::new(), Vec::new());
+    let mut next = Some(first);
+    while let Some(message) = next {
+        match message {
+            Message::Flush(answer) => waiting.push(answer),
+            message => group.push(message),
+        }
+        if group.len() >= GROUP_MESSAGES_MAX {
+            break;
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        // Whoever waits gets what is queued already, and no lingering.
+        let left = if waiting.is_empty() && !busy { left } else { Duration::ZERO };
+        next = messages.recv_timeout(left).ok();
+    }
+    (group, waiting)
+}
+
+/// Tells those who wait that nothing more will come, also after a panic in sled.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.update(|progress| {
+            progress.failed.get_or_insert_with(|| "its writer has stopped".to_owned());
+        });
+    }
+}

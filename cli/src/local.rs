@@ -1,0 +1,320 @@
+//! A whole mesh on loopback: nodes and sensors as real processes of this very executable, with their
+//! own throw-away authorities, ports and folders. The demo, the end-to-end tests and the benches
+//! start the same.
+//!
+//! A child ends when its standard input closes, so that nothing outlives its parent however it dies.
+
+use std::net::{TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use wardmesh_common::id::{SensorId, TenantId};
+use wardmesh_common::tls::Principal;
+use wardmesh_common::tls::authority::Authority;
+
+mod child;
+mod files;
+
+pub use child::Child;
+use files::write_identity;
+
+use crate::api::Client;
+
+/// The name of the throw-away cluster.
+const CLUSTER: &str = "local";
+
+/// How long the nodes may take to start, elect a leader, or stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often their progress is looked at.
+const POLL: Duration = Duration::from_millis(50);
+
+/// What a mesh is made of.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The folder for everything; must exist.
+    pub folder: PathBuf,
+    /// The executable that knows the roles `node` and `sensor`: usually this one.
+    pub program: PathBuf,
+    /// How many aggregator nodes.
+    pub nodes: usize,
+    /// The log filter of the children.
+    pub log: String,
+}
+
+/// A mesh on loopback.
+pub struct Mesh {
+    plan: Plan,
+    ingest: Authority,
+    nodes: Vec<Node>,
+}
+
+/// One aggregator node.
+pub struct Node {
+    /// Its id, from 1.
+    pub id: u64,
+    /// Its configuration file.
+    pub config: PathBuf,
+    /// Its data folder.
+    pub data: PathBuf,
+    /// `host:port` for sensors.
+    pub ingest_address: String,
+    /// `host:port` for the other nodes.
+    pub raft_address: String,
+    /// `host:port` of the HTTP API.
+    pub http_address: String,
+    child: Option<Child>,
+}
+
+/// One sensor's files.
+#[derive(Clone, Debug)]
+pub struct SensorFiles {
+    /// Its id.
+    pub sensor: SensorId,
+    /// Its configuration file.
+    pub config: PathBuf,
+    /// Where it writes what it promised.
+    pub ledger: PathBuf,
+}
+
+impl Node {
+    /// A client of this node's API.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(&format!("http://{}", self.http_address))
+    }
+
+    /// The process, while it runs.
+    #[must_use]
+    pub fn child(&self) -> Option<&Child> {
+        self.child.as_ref()
+    }
+}
+
+impl Mesh {
+    /// Draws authorities, certificates and ports, and writes every configuration file.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written or ports cannot be had.
+    pub fn prepare(plan: Plan) -> anyhow::Result<Self> {
+        let (ingest, raft) =
+            (Authority::new("wardmesh local ingest")?, Authority::new("wardmesh local raft")?);
+        // All at once, so that no two are the same.
+        let udp: Vec<UdpSocket> = (0..2 * plan.nodes)
+            .map(|_| UdpSocket::bind(("127.0.0.1", 0)))
+            .collect::<Result<_, _>>()?;
+        let tcp: Vec<TcpListener> = (0..2 * plan.nodes)
+            .map(|_| TcpListener::bind(("127.0.0.1", 0)))
+            .collect::<Result<_, _>>()?;
+        let mut nodes = Vec::new();
+        for index in 0..plan.nodes {
+            let id = index as u64 + 1;
+            let folder = plan.folder.join(format!("node-{id}"));
+            let principal = Principal::Node { cluster: CLUSTER.to_owned(), node: id };
+            let ports = files::Ports {
+                ingest: udp[2 * index].local_addr()?,
+                raft: udp[2 * index + 1].local_addr()?,
+                http: tcp[2 * index].local_addr()?,
+                metrics: tcp[2 * index + 1].local_addr()?,
+            };
+            write_identity(&folder.join("ingest"), &ingest.issue(&principal)?)?;
+            write_identity(&folder.join("raft"), &raft.issue(&principal)?)?;
+            nodes.push(Node {
+                id,
+                config: files::node_config(&folder, id, &ports, &plan.log)?,
+                data: folder.join("data"),
+                ingest_address: ports.ingest.to_string(),
+                raft_address: ports.raft.to_string(),
+                http_address: ports.http.to_string(),
+                child: None,
+            });
+        }
+        Ok(Self { plan, ingest, nodes })
+    }
+
+    /// The nodes.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Everything of this mesh lies here.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.plan.folder
+    }
+
+    /// Starts a node, by its place.
+    ///
+    /// # Errors
+    /// Where the process cannot be started.
+    pub fn start_node(&mut self, index: usize) -> anyhow::Result<()> {
+        let node = &mut self.nodes[index];
+        let log = self.plan.folder.join(format!("node-{}.log", node.id));
+        let arguments = ["node", "run", "--config"].map(Into::into);
+        let arguments = arguments.into_iter().chain([node.config.clone().into_os_string()]);
+        node.child = Some(Child::start(&self.plan.program, arguments, &log)?);
+        Ok(())
+    }
+
+    /// Kills a node as a power cut would: at once, without a word.
+    ///
+    /// # Errors
+    /// Where it cannot be waited for.
+    pub fn kill_node(&mut self, index: usize) -> anyhow::Result<()> {
+        self.nodes[index].child.take().map_or(Ok(()), Child::kill)
+    }
+
+    /// Starts all nodes, waits until each answers, and founds the cluster with the first.
+    ///
+    /// # Errors
+    /// Where a node ends early or does not answer in time; its log is named.
+    pub fn found(&mut self) -> anyhow::Result<()> {
+        for index in 0..self.nodes.len() {
+            self.start_node(index)?;
+        }
+        for index in 0..self.nodes.len() {
+            self.await_alive(index)?;
+        }
+        let seeds: Vec<&str> = self.nodes.iter().map(|node| node.raft_address.as_str()).collect();
+        let request = json!({ "expect": self.nodes.len(), "seeds": seeds });
+        self.nodes[0].client().post("/api/v1/cluster/init", &request).context("cluster init")?;
+        Ok(())
+    }
+
+    /// Waits until a node's event loop answers.
+    ///
+    /// # Errors
+    /// Where its process ends, or time runs out.
+    pub fn await_alive(&mut self, index: usize) -> anyhow::Result<()> {
+        let node = &mut self.nodes[index];
+        let begun = Instant::now();
+        loop {
+            if node.client().get("/livez").is_ok() {
+                return Ok(());
+            }
+            let child = node.child.as_mut().context("the node was not started")?;
+            child.check()?;
+            anyhow::ensure!(
+                begun.elapsed() < PATIENCE,
+                "node {} does not answer; its log is {}",
+                node.id,
+                child.log().display()
+            );
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Adds a facility.
+    ///
+    /// # Errors
+    /// Where the cluster does not take it.
+    pub fn add_site(&self, site: &str, title: &str) -> anyhow::Result<()> {
+        self.post_anywhere("/api/v1/sites", &json!({ "site": site, "title": title }))
+    }
+
+    /// Enrols a sensor at a site and writes its files; it replays `captures` when it is run.
+    ///
+    /// # Errors
+    /// Where the cluster does not take it, or the files cannot be written.
+    pub fn add_sensor(
+        &self,
+        name: &str,
+        site: &str,
+        captures: &[PathBuf],
+    ) -> anyhow::Result<SensorFiles> {
+        let sensor = SensorId::from_random(rand_bytes()?);
+        let tenant = TenantId::default_tenant();
+        let principal = Principal::Sensor { cluster: CLUSTER.to_owned(), tenant, sensor };
+        let folder = self.plan.folder.join(name);
+        write_identity(&folder.join("identity"), &self.ingest.issue(&principal)?)?;
+        let addresses: Vec<_> = self.nodes.iter().map(|node| &node.ingest_address).collect();
+        let config = files::sensor_config(&folder, &addresses, captures, &self.plan.log)?;
+        let request = json!({ "sensor": sensor.to_string(), "site": site, "name": name });
+        self.post_anywhere("/api/v1/sensors", &request)?;
+        Ok(SensorFiles { sensor, config, ledger: folder.join("ledger.ndjson") })
+    }
+
+    /// Starts a sensor: `replay` drains its captures and ends, `run` stays.
+    ///
+    /// # Errors
+    /// Where the process cannot be started.
+    pub fn start_sensor(
+        &self,
+        files: &SensorFiles,
+        arguments: &[std::ffi::OsString],
+    ) -> anyhow::Result<Child> {
+        let log = files.config.with_extension("log");
+        let common = ["--config".into(), files.config.clone().into_os_string()];
+        let ledger = ["--ledger".into(), files.ledger.clone().into_os_string()];
+        let all = std::iter::once("sensor".into()).chain(arguments.iter().cloned());
+        Child::start(&self.plan.program, all.chain(common).chain(ledger), &log)
+    }
+
+    /// Posts to any node that answers, until one takes it: a cluster without a leader is waited for.
+    fn post_anywhere(&self, path: &str, body: &Value) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        loop {
+            let mut last = None;
+            for node in self.nodes.iter().filter(|node| node.child.is_some()) {
+                match node.client().post(path, body) {
+                    Ok(_) => return Ok(()),
+                    Err(cause) => last = Some(cause),
+                }
+            }
+            if begun.elapsed() > PATIENCE {
+                return Err(last.map_or_else(|| anyhow::anyhow!("no node runs"), Into::into));
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Waits until every running node has applied the same entries and says the same digest of them;
+    /// returns the index and each node's digest there.
+    ///
+    /// # Errors
+    /// Where a node does not answer, or they do not come to the same index in time.
+    pub fn digests(&self) -> anyhow::Result<(u64, Vec<String>)> {
+        let begun = Instant::now();
+        loop {
+            match self.digests_now() {
+                Ok(found) => return Ok(found),
+                Err(cause) if begun.elapsed() > PATIENCE => return Err(cause),
+                Err(_) => std::thread::sleep(POLL),
+            }
+        }
+    }
+
+    fn digests_now(&self) -> anyhow::Result<(u64, Vec<String>)> {
+        let running = || self.nodes.iter().filter(|node| node.child.is_some());
+        let mut index = u64::MAX;
+        for node in running() {
+            let cluster = node.client().get("/api/v1/cluster")?;
+            index = index.min(cluster["applied"].as_u64().context("applied")?);
+        }
+        let mut digests = Vec::new();
+        for node in running() {
+            let cluster = node.client().get(&format!("/api/v1/cluster?digest_at={index}"))?;
+            digests.push(cluster["digest"]["value"].as_str().context("digest")?.to_owned());
+        }
+        Ok((index, digests))
+    }
+
+    /// Stops every node in an orderly way.
+    ///
+    /// # Errors
+    /// Where one cannot be waited for.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        let children: Vec<Child> =
+            self.nodes.iter_mut().filter_map(|node| node.child.take()).collect();
+        Child::stop_all(children)
+    }
+}
+
+fn rand_bytes() -> anyhow::Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|cause| anyhow::anyhow!("no randomness: {cause}"))?;
+    Ok(bytes)
+}
