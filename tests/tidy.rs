@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "tidy/documents.rs"]
+mod documents;
 #[path = "tidy/layers.rs"]
 mod layers;
 #[path = "tidy/names.rs"]
@@ -22,7 +24,7 @@ mod sizes;
 #[path = "tidy/source.rs"]
 mod source;
 
-use source::{Source, rust_sources, text_files};
+use source::{Source, root, rust_sources, text_files};
 
 /// Fails with every fault that `rule` finds in any source, one a line.
 #[track_caller]
@@ -98,4 +100,14 @@ fn the_lock_names_one_registry() {
 #[test]
 fn nothing_depends_on_one_machine() {
     report(text_files().iter().flat_map(repository::machine_faults).collect());
+}
+
+#[test]
+fn documents_are_true_where_it_can_be_checked() {
+    let (files, sources) = (text_files(), rust_sources());
+    let mut faults: Vec<String> =
+        files.iter().flat_map(|file| documents::link_faults(file, &root())).collect();
+    let architecture = files.iter().find(|file| file.path == "ARCHITECTURE.md").unwrap();
+    faults.extend(documents::invariant_faults(architecture, &sources));
+    report(faults);
 }
