@@ -15,8 +15,8 @@ use crate::raft::log_store::LogStore;
 use crate::replica::Replica;
 use crate::state::command::{Action, Command};
 use crate::state::effects::AppliedBatch;
-use crate::store::archive::Retention;
 use crate::store::StoreError;
+use crate::store::archive::Retention;
 
 /// How often there is something to do.
 const PERIOD: Duration = Duration::from_millis(500);

@@ -1,8 +1,12 @@
 //! The aggregator: batches in, one agreed state out.
 
+pub mod aggregator;
+pub mod backend;
+pub mod cli;
 pub mod config;
 pub mod correlate;
 pub mod housekeeping;
+pub mod http;
 pub mod ingest;
 pub mod listener;
 pub mod metrics;

@@ -114,6 +114,10 @@ impl DeviceResolver for Replica {
 
 impl CommandLog for LogStore {
     fn read(&self, index: u64) -> io::Result<Option<Bytes>> {
+        if !self.kept().contains(&index) {
+            // An entry of Raft's own and one that is not here are different answers.
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let stored = Self::read(self, index)?;
         Ok(stored.filter(|stored| stored.is_command()).map(|stored| stored.bytes().clone()))
     }

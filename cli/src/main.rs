@@ -1,2 +1,7 @@
-//! Wardmesh.
-fn main() {}
+//! `wardmesh`: see `wardmesh_cli::cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wardmesh_cli::run()
+}

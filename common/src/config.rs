@@ -98,6 +98,18 @@ impl Layers {
         Ok(origins)
     }
 
+    /// Prints every value that is not a default, a line each; with the layer where `origin` asks.
+    ///
+    /// # Errors
+    /// Where a layer cannot be read, or `out` cannot be written.
+    pub fn show(&self, origin: bool, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+        for Origin { key, value, layer } in self.origins().map_err(std::io::Error::other)? {
+            let layer = if origin { format!("  ({layer})") } else { String::new() };
+            writeln!(out, "{key} = {value}{layer}")?;
+        }
+        Ok(())
+    }
+
     fn merge(&self) -> Result<Config, ConfigError> {
         let mut builder = Config::builder();
         if let Some(path) = &self.file {

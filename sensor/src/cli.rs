@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use wardmesh_common::config::Layers;
-use wardmesh_common::telemetry;
+use wardmesh_common::{shutdown, telemetry};
 
 use crate::config::{Config, Speed};
 use crate::dissect::DISSECTORS;
@@ -133,7 +133,11 @@ pub fn run(command: Command) -> ExitCode {
         Command::Replay(args) => run_sensor(&args.common, Some((args.files, args.speed))),
         Command::Spool(SpoolCommand::Status { config }) => spool_status(&config),
         Command::Config(ConfigCommand::Check { config }) => check(&config),
-        Command::Config(ConfigCommand::Show { config, origin }) => show(&config, origin),
+        Command::Config(ConfigCommand::Show { config, origin }) => {
+            Layers::of_process(Some(&config), Vec::new())
+                .show(origin, &mut io::stdout().lock())
+                .map_err(Into::into)
+        }
     };
     exit(done.map(|()| 0))
 }
@@ -189,7 +193,7 @@ fn run_sensor(
     let end = runtime.block_on(async {
         let sensor = Sensor::start(&config, files, common.ledger.clone())?;
         if !drain {
-            return sensor.run_until(stop_signal()).await;
+            return sensor.run_until(shutdown::signal()).await;
         }
         let summary = sensor.drain().await?;
         writeln!(io::stdout(), "{}", serde_json::to_string(&summary)?)?;
@@ -197,17 +201,6 @@ fn run_sensor(
     });
     runtime.shutdown_background();
     end
-}
-
-/// Completes at SIGTERM or Ctrl-C.
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
 }
 
 fn spool_status(config: &Path) -> anyhow::Result<()> {
@@ -223,16 +216,5 @@ fn check(config: &Path) -> anyhow::Result<()> {
     let config: Config = Layers::of_process(Some(config), Vec::new()).load()?;
     wardmesh_common::tls::Identity::load(&config.identity)?.principal()?;
     writeln!(io::stdout(), "the configuration is valid")?;
-    Ok(())
-}
-
-fn show(config: &Path, origin: bool) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    for value in Layers::of_process(Some(config), Vec::new()).origins()? {
-        match origin {
-            true => writeln!(out, "{} = {}  ({})", value.key, value.value, value.layer)?,
-            false => writeln!(out, "{} = {}", value.key, value.value)?,
-        }
-    }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use wardmesh_common::event::Event;
+use wardmesh_common::text::{visible, visible_json};
 
 use crate::capture::CaptureFile;
 use crate::flow::{Dissectors, HashKey, Limits};
@@ -15,10 +16,8 @@ use crate::pipeline::Pipeline;
 mod table;
 #[cfg(test)]
 mod tests;
-mod visible;
 
 use table::Table;
-use visible::{json_line, visible};
 
 /// How events are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,4 +148,10 @@ impl<'a> Writer<'a> {
         }
         self.out.flush()
     }
+}
+
+/// An event as one line of JSON.
+fn json_line(event: &Event) -> io::Result<String> {
+    let line = serde_json::to_string(event)?;
+    Ok(format!("{}\n", visible_json(&line)))
 }

@@ -45,7 +45,7 @@ const FLOORS: [(&str, usize); 8] = [
     ("DICOM", 144),
     ("HL7", 33),
     ("HTTP", 94),
-    ("JA4", 164),
+    ("JA4", 169),
     ("LLDP", 297),
     ("TLS", 37),
     ("TLS SNI", 171),

@@ -9,8 +9,10 @@ use wardmesh_common::id::{DeviceId, SensorId, SiteId};
 use wardmesh_common::net::MacAddress;
 use wardmesh_common::time::Timestamp;
 
+pub mod reference;
 mod rules;
 
+pub use reference::EventRef;
 pub use rules::RULES;
 
 /// References to events that a verdict names.
@@ -102,17 +104,6 @@ pub struct Fork {
     pub evidence: EventRef,
 }
 
-/// Where an event lies in the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventRef {
-    /// The Raft log index.
-    pub index: u64,
-    /// The batch's position among the command's submissions.
-    pub ordinal: u32,
-    /// The event's position in the batch.
-    pub position: u32,
-}
-
 /// How grave a finding is (OCSF `severity_id`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -171,4 +162,21 @@ pub struct Verdict {
     pub evidence: Vec<EventRef>,
     /// More of what the rule knows, by name.
     pub detail: BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_and_names_are_used_once() {
+        let mut names: Vec<_> = RULES.iter().flat_map(|rule| rule.names()).collect();
+        let mut causes: Vec<_> = RULES.iter().map(|rule| rule.cause()).collect();
+        let counts = (names.len(), causes.len());
+        names.sort_unstable();
+        names.dedup();
+        causes.sort_unstable();
+        causes.dedup();
+        assert_eq!((names.len(), causes.len()), counts);
+    }
 }

@@ -6,24 +6,35 @@ pub mod dicom;
 
 /// Option 60 (RFC 2132 section 9.13) as printers and telephones fill it in.
 pub(super) fn dhcp_vendor_class(value: &str) -> Option<&'static str> {
-    let is =
-        |prefix: &str| value.get(..prefix.len()).is_some_and(|v| v.eq_ignore_ascii_case(prefix));
-    let holds = |word: &str| value.to_ascii_lowercase().contains(word);
+    let begins = |prefix: &str| {
+        value.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+    };
+    let holds = |word: &str| {
+        let parts = value.as_bytes().windows(word.len());
+        parts.into_iter().any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
+    };
     match () {
         () if holds("jetdirect") || holds("printer") => Some("printer"),
-        () if is("Cisco Systems, Inc. IP Phone") || holds("ip phone") => Some("ip-phone"),
-        () if is("Cisco AP") || is("ArubaAP") => Some("access-point"),
+        () if holds("ip phone") => Some("ip-phone"),
+        () if begins("cisco ap") || begins("arubaap") => Some("access-point"),
         () => None,
     }
 }
 
-/// IEEE 802.1AB table 8-4, enabled capabilities. A station or repeater says nothing of itself.
+/// IEEE 802.1AB table 8-4, enabled capabilities: what a station is at the end of its link.
 pub(super) fn lldp_capability(value: &str) -> Option<&'static str> {
     match value {
-        "bridge" => Some("switch"),
         "wlan_access_point" => Some("access-point"),
-        "router" => Some("router"),
         "telephone" => Some("ip-phone"),
+        _ => None,
+    }
+}
+
+/// The same table: telephones and access points bridge too, so this weighs less.
+pub(super) fn lldp_forwarding(value: &str) -> Option<&'static str> {
+    match value {
+        "bridge" => Some("switch"),
+        "router" => Some("router"),
         _ => None,
     }
 }

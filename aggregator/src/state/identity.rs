@@ -4,9 +4,12 @@
 //! sites, and a locally administered MAC address (IEEE 802 section 8.4) is unique on its segment only.
 
 use std::fmt;
+use std::hash::Hash;
 use std::net::IpAddr;
 
+use siphasher::sip128::{Hasher128, SipHasher13};
 use wardmesh_common::id::{SensorId, SiteId, TenantId};
+use wardmesh_common::map::HashKey;
 use wardmesh_common::net::MacAddress;
 
 use super::record::Record;
@@ -59,6 +62,13 @@ impl Identity {
             Self::Mac { mac, .. } | Self::LocalMac { mac, .. } => Some(*mac),
             Self::Address { .. } => None,
         }
+    }
+
+    /// 128 bits that stand for it: keyed, so that nobody outside can make two the same.
+    pub(super) fn hash(&self, key: HashKey) -> u128 {
+        let mut hasher = SipHasher13::new_with_key(&key.0);
+        Hash::hash(self, &mut hasher);
+        hasher.finish128().as_u128()
     }
 
     /// `mac`, `local-mac` or `address`.

@@ -24,6 +24,7 @@ mod ingest;
 pub(crate) mod locate;
 mod merge;
 mod observe;
+mod order;
 pub mod presence;
 mod raise;
 mod read;
@@ -47,7 +48,6 @@ use devices::Device;
 use digest::{Digest, Digests};
 use effects::Effects;
 use findings::{Cause, EventRef, Finding};
-use identity::Identity;
 use merge::Window;
 use receipt::{BatchReceipt, Receipt};
 use record::Record;
@@ -71,8 +71,8 @@ pub struct State {
     findings: Table<Finding>,
     /// For sites with several sensors.
     windows: BTreeMap<(TenantId, SiteId), Arc<Window>>,
-    /// Which device an identity is; follows from `devices`.
-    identities: ShardedMap<Identity, Known>,
+    /// Which device an identity is, by its keyed hash; follows from `devices`.
+    identities: ShardedMap<u128, Known>,
     /// Which finding a cause has; follows from `findings`.
     causes: ShardedMap<Cause, FindingId>,
     scratch: Scratch,

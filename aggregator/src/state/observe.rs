@@ -137,7 +137,7 @@ impl State {
         run.tally.arrivals += u64::from(device.see(&sight));
         if device.router != routed {
             let known = Known { device: id, router: true };
-            self.identities.insert(device.identity.clone(), known);
+            self.identities.insert(device.identity.hash(run.hash_key), known);
         }
         if device.router && sight.ip.is_some_and(|ip| !device.has_ip(ip)) {
             // The sight that showed it to be a router: what is said is its guest's.
@@ -175,7 +175,7 @@ impl State {
         let ip = party.ip.filter(usable);
         let mac = party.mac.filter(|mac| mac.is_unicast());
         let identity = run.identities.choose(mac, ip, party.vlan, interface)?;
-        let known = self.identities.get(identity).copied();
+        let known = self.identities.get(&identity.hash(self.hash_key())).copied();
         let Some((known, ip)) = known.filter(|known| known.router).zip(ip) else {
             return Some(known.map(|known| known.device));
         };
@@ -185,7 +185,8 @@ impl State {
             return Some(Some(known.device));
         }
         let identity = run.identities.choose(None, Some(ip), party.vlan, interface)?;
-        Some(self.identities.get(identity).map(|known| known.device))
+        let known = self.identities.get(&identity.hash(self.hash_key()));
+        Some(known.map(|known| known.device))
     }
 
     /// Makes a device of the run's current identity; `None` where there are too many.
@@ -202,7 +203,8 @@ impl State {
         }
         let id = DeviceId(entry.mint());
         let identity: Identity = run.identities.current().clone();
-        self.identities.insert(identity.clone(), Known { device: id, router: false });
+        let known = Known { device: id, router: false };
+        self.identities.insert(identity.hash(run.hash_key), known);
         self.devices.insert(Device::new(id, identity, place.tenant, place, at));
         Some(id)
     }

@@ -53,10 +53,10 @@ impl Presence {
             site: site.clone(),
             first_seen: at,
             last_seen: at,
-            sensors: Vec::new(),
+            sensors: Vec::with_capacity(1),
             events: 0,
             merged: 0,
-            visits: Vec::new(),
+            visits: Vec::with_capacity(1),
             evidence,
         }
     }

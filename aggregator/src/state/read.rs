@@ -91,7 +91,8 @@ impl State {
             let devices = self.devices(tenant, None);
             return devices.filter(|device| device.mac() == Some(mac)).collect();
         }
-        let known = self.identities.get(&Identity::Mac { tenant: tenant.clone(), mac });
+        let identity = Identity::Mac { tenant: tenant.clone(), mac };
+        let known = self.identities.get(&identity.hash(self.hash_key()));
         known.and_then(|known| self.device(tenant, known.device)).into_iter().collect()
     }
 

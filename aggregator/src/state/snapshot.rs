@@ -131,9 +131,10 @@ impl State {
 
     /// Rebuilds what follows from the rows.
     fn index(&mut self) {
+        let key = self.hash_key();
         for device in self.devices.in_row_order() {
             let known = Known { device: device.id, router: device.router };
-            self.identities.insert(device.identity.clone(), known);
+            self.identities.insert(device.identity.hash(key), known);
         }
         for finding in self.findings.in_row_order() {
             self.causes.insert(finding.cause.clone(), finding.id);

@@ -2,7 +2,7 @@
 //!
 //! A registry: an attribute that is not here is an event's matter and never evidence. Weights are
 //! those of the domain's table, per mille; what an attribute says by itself stands here, what it says
-//! by its meaning in `classify`.
+//! by its meaning in `classify`. Both are part of `apply`: a change needs a new apply version.
 
 use super::classify;
 use super::evidence::{Field, Saying};
@@ -68,7 +68,10 @@ pub static READINGS: &[Reading] = &[
     },
     Reading {
         key: "lldp.capabilities",
-        says: &[Means(Field::Class, BANNER, classify::lldp_capability)],
+        says: &[
+            Means(Field::Class, BANNER, classify::lldp_capability),
+            Means(Field::Class, BANNER - 50, classify::lldp_forwarding),
+        ],
     },
     Reading { key: "lldp.system_name", says: &[Itself(Field::Hostname, BANNER)] },
     Reading { key: "lldp.system_description", says: &[Itself(Field::Platform, BANNER)] },

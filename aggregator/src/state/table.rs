@@ -2,13 +2,13 @@
 //!
 //! A row that changes is hashed once a command, at [`Table::settle`]; nothing else costs the digest.
 
-use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use wardmesh_common::map::{HashKey, ShardedMap};
 
+use super::order::Order;
 use super::record::Record;
 
 /// What a table holds.
@@ -23,9 +23,10 @@ pub(super) trait Entity: Record + Clone {
     fn key(&self) -> Self::Key;
 }
 
+/// The entity is shared until it is written to: copying a shard copies references.
 #[derive(Clone, Debug)]
 struct Row<E> {
-    entity: E,
+    entity: Arc<E>,
     hash: u64,
     changed: bool,
 }
@@ -35,14 +36,14 @@ struct Row<E> {
 pub(super) struct Table<E: Entity> {
     key: HashKey,
     rows: ShardedMap<E::Key, Row<E>>,
-    order: Arc<BTreeSet<E::Key>>,
+    order: Order<E::Key>,
     changed: Vec<E::Key>,
     sum: u64,
 }
 
 impl<E: Entity> Table<E> {
     pub(super) fn new(key: HashKey) -> Self {
-        let (rows, order) = (ShardedMap::new(key), Arc::default());
+        let (rows, order) = (ShardedMap::new(key), Order::default());
         Self { key, rows, order, changed: Vec::new(), sum: 0 }
     }
 
@@ -51,7 +52,7 @@ impl<E: Entity> Table<E> {
     }
 
     pub(super) fn get(&self, key: &E::Key) -> Option<&E> {
-        self.rows.get(key).map(|row| &row.entity)
+        self.rows.get(key).map(|row| row.entity.as_ref())
     }
 
     /// The entity, to change: it will be hashed again.
@@ -61,7 +62,7 @@ impl<E: Entity> Table<E> {
             row.changed = true;
             self.changed.push(key.clone());
         }
-        Some(&mut row.entity)
+        Some(Arc::make_mut(&mut row.entity))
     }
 
     /// Adds an entity whose key is not there yet; one that is there is replaced.
@@ -73,8 +74,8 @@ impl<E: Entity> Table<E> {
             }
             return;
         }
-        self.rows.insert(key.clone(), Row { entity, hash: 0, changed: true });
-        Arc::make_mut(&mut self.order).insert(key.clone());
+        self.rows.insert(key.clone(), Row { entity: Arc::new(entity), hash: 0, changed: true });
+        self.order.insert(key.clone());
         self.changed.push(key);
     }
 
@@ -101,7 +102,7 @@ impl<E: Entity> Table<E> {
         let mut changed = std::mem::take(&mut self.changed);
         for key in changed.drain(..) {
             let Some(row) = self.rows.get_mut(&key) else { continue };
-            let hash = hash(self.key, &row.entity, scratch);
+            let hash = hash(self.key, row.entity.as_ref(), scratch);
             self.sum = self.sum.wrapping_sub(row.hash).wrapping_add(hash);
             (row.hash, row.changed) = (hash, false);
         }
@@ -117,12 +118,14 @@ impl<E: Entity> Table<E> {
     #[cfg(test)]
     pub(super) fn sum_from_scratch(&self) -> u64 {
         let rows = self.rows.values();
-        rows.fold(0, |sum, row| sum.wrapping_add(hash(self.key, &row.entity, &mut Vec::new())))
+        rows.fold(0, |sum, row| {
+            sum.wrapping_add(hash(self.key, row.entity.as_ref(), &mut Vec::new()))
+        })
     }
 
     /// All entities in the rows' own order, which [`insert`](Self::insert) in that order restores.
     pub(super) fn in_row_order(&self) -> impl Iterator<Item = &E> {
-        self.rows.values().map(|row| &row.entity)
+        self.rows.values().map(|row| row.entity.as_ref())
     }
 }
 

@@ -159,7 +159,9 @@ impl Archive {
             if next > through || archived == Some(u64::MAX) {
                 return Ok(archived);
             }
-            let path = self.write(next, through, log)?;
+            let path = self.write(next, through, log).inspect_err(|_| {
+                writer::discard(&self.folder, next);
+            })?;
             self.files.write().push(open_named(&path)?);
         }
     }

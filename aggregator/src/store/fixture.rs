@@ -24,9 +24,15 @@ use crate::state::effects::AppliedBatch;
 pub(super) struct MemoryLog {
     entries: Mutex<BTreeMap<u64, Bytes>>,
     first: AtomicU64,
+    end: Option<u64>,
 }
 
 impl MemoryLog {
+    /// A log that ends before an index.
+    pub(super) fn ending(end: u64) -> Self {
+        Self { end: Some(end), ..Self::default() }
+    }
+
     pub(super) fn put(&self, index: u64, bytes: Bytes) {
         self.entries.lock().insert(index, bytes);
     }
@@ -39,7 +45,11 @@ impl MemoryLog {
 
 impl CommandLog for MemoryLog {
     fn read(&self, index: u64) -> io::Result<Option<Bytes>> {
-        Ok(self.entries.lock().get(&index).cloned())
+        let entries = self.entries.lock();
+        if index < self.first() || self.end.is_some_and(|end| index >= end) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(entries.get(&index).cloned())
     }
 
     fn first(&self) -> u64 {

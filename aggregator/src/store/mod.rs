@@ -35,11 +35,11 @@ use self::index::{Expected, Index, Missing, Progress, Rebuild};
 
 /// Where committed commands can be read back by log index: the Raft log.
 pub trait CommandLog: Send + Sync {
-    /// The bytes of `Command::encode` at a log index; `None` for an entry of Raft's own and where
-    /// the log has no entry.
+    /// The bytes of `Command::encode` at a log index; `None` for an entry of Raft's own.
     ///
     /// # Errors
-    /// Where the log cannot be read.
+    /// `NotFound` where the log has no such entry, purged or not yet written: the archive must
+    /// never take that for an entry without a command. Others where the log cannot be read.
     fn read(&self, index: u64) -> io::Result<Option<Bytes>>;
 
     /// The first log index that is not purged.

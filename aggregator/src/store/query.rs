@@ -1,8 +1,5 @@
 //! What is asked of the events, and what is answered: plain values.
 
-use std::fmt;
-use std::str::FromStr;
-
 use wardmesh_common::event::Event;
 use wardmesh_common::id::{DeviceId, SensorId, SiteId, TenantId};
 use wardmesh_common::time::Timestamp;
@@ -11,51 +8,10 @@ use wardmesh_common::wire::v1::ArchivedEvent;
 
 use super::index::Missing;
 use crate::state::effects::AppliedBatch;
+pub use crate::correlate::reference::{EventRef, NotAnEventRef};
 
 /// Events on one page: what a table or an export step takes at once.
 pub const EVENTS_PER_PAGE_MAX: usize = 1_000;
-
-/// An event's place in the log; sorted so, and the same on every replica. Its text is
-/// `<index>-<ordinal>-<position>`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventRef {
-    /// The log index of its command.
-    pub index: u64,
-    /// Its batch among the command's submissions.
-    pub ordinal: u32,
-    /// Its position in the batch.
-    pub position: u32,
-}
-
-impl fmt::Display for EventRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}-{}", self.index, self.ordinal, self.position)
-    }
-}
-
-/// A text that is no event's place.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not an event's place such as 412-0-17")]
-pub struct NotAnEventRef(String);
-
-impl FromStr for EventRef {
-    type Err = NotAnEventRef;
-
-    fn from_str(text: &str) -> Result<Self, NotAnEventRef> {
-        let read = || {
-            let (index, rest) = text.split_once('-')?;
-            let (ordinal, position) = rest.split_once('-')?;
-            let place = Self {
-                index: index.parse().ok()?,
-                ordinal: ordinal.parse().ok()?,
-                position: position.parse().ok()?,
-            };
-            // One text a place: no signs, no leading zeros.
-            (place.to_string() == text).then_some(place)
-        };
-        read().ok_or_else(|| NotAnEventRef(text.chars().take(80).collect()))
-    }
-}
 
 /// Which events; every condition that is given must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]

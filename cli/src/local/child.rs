@@ -8,15 +8,13 @@ use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use wardmesh_common::shutdown::UNTIL_STDIN_CLOSES;
 
 /// How long a child may take to end in an orderly way before it is killed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often it is looked at.
 const POLL: Duration = Duration::from_millis(20);
-
-/// The variable that tells a role to end with its standard input.
-pub const UNTIL_STDIN_CLOSES: &str = "WARDMESH_UNTIL_STDIN_CLOSES";
 
 /// A running node or sensor. Dropping it kills it.
 #[derive(Debug)]

@@ -88,9 +88,9 @@ impl Dissector for Tls {
 
     fn dissect(&self, payload: &Payload<'_>, found: &mut Observations) -> Progress {
         match payload.bytes {
-            // Sent for the sake of middleboxes between two hellos (RFC 8446 appendix D.4).
-            [CHANGE_CIPHER_SPEC, 3, _, 0, 1, ..] => {
-                return Progress::Consumed(RECORD_HEADER_BYTES + 1);
+            [CHANGE_CIPHER_SPEC, 3, _, 0, 1, _, next @ ..] => return after_change(next, payload),
+            [CHANGE_CIPHER_SPEC, 3, _, 0, 1] => {
+                return Progress::NeedMore(RECORD_HEADER_BYTES + 1);
             }
             [ALERT | APPLICATION_DATA, 3, ..] => return Progress::Consumed(REST_OF_DIRECTION),
             [HANDSHAKE, 3, _, _, _, kind, ..] if *kind != CLIENT_HELLO => {
@@ -107,6 +107,22 @@ impl Dissector for Tls {
         };
         found.0.push(describe(&hello));
         Progress::Consumed(length)
+    }
+}
+
+/// What follows a ChangeCipherSpec: a second hello, for whose sake middleboxes were sent it (RFC 8446
+/// appendix D.4), or what is encrypted from here on. A Finished of TLS 1.2 may look like any message
+/// by its first byte, so the hello's version (3, 3) must be there as well.
+fn after_change(next: &[u8], payload: &Payload<'_>) -> Progress {
+    const CHANGE_BYTES: usize = RECORD_HEADER_BYTES + 1;
+    match next {
+        [HANDSHAKE, 3, _, _, _, CLIENT_HELLO, 0, _, _, 3, 3, ..] => {
+            Progress::Consumed(CHANGE_BYTES)
+        }
+        [HANDSHAKE, ..] | [] if next.len() < 11 && !payload.ended => {
+            Progress::NeedMore(CHANGE_BYTES + 11)
+        }
+        _ => Progress::Consumed(REST_OF_DIRECTION),
     }
 }
 

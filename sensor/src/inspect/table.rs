@@ -8,8 +8,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 
 use wardmesh_common::event::{Attribute, Event, Peer};
-
-use super::visible::visible;
+use wardmesh_common::text::visible;
 
 /// 256 rows, a few screens, are aligned together.
 const BLOCK_ROWS: usize = 256;

@@ -67,7 +67,7 @@ impl<'a> Flow<'a> {
             "http" => {
                 add(&asked, "http.user_agent", "User-Agent");
                 add(&told, "http.server", "Server");
-                claims.add(&asked, "http.host", self.host());
+                add(&asked, "http.host", "Hostname/SNI");
             }
             // A flow is of all clients without an address; nDPI keeps one name, in lower case.
             "dhcp" => {
@@ -77,13 +77,6 @@ impl<'a> Flow<'a> {
             }
             _ => {}
         }
-    }
-
-    /// The host as the request has it: `Hostname/SNI` is without its port, `URL` is not.
-    fn host(&self) -> &'a str {
-        let host = field(self.line, "Hostname/SNI").unwrap_or_default();
-        let url = field(self.line, "URL").unwrap_or_default();
-        url.split('/').next().filter(|authority| authority.starts_with(host)).unwrap_or(host)
     }
 }
 

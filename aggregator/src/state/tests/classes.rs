@@ -84,7 +84,8 @@ fn protocols_say_classes_and_names() {
     class("mdns.service=_ipp._tcp.local", Some(("printer", 850)));
     class("mdns.service=_rtsp._tcp.local", Some(("camera", 850)));
     class("mdns.service=_http._tcp.local", None);
-    class("lldp.capabilities=bridge", Some(("switch", 850)));
+    class("lldp.capabilities=bridge", Some(("switch", 800)));
+    class("lldp.capabilities=bridge|telephone", Some(("ip-phone", 850)));
     class("lldp.capabilities=station_only", None);
     class("lldp.capabilities=telephone", Some(("ip-phone", 850)));
     class("dhcp.vendor_class=Hewlett-Packard JetDirect", Some(("printer", 600)));

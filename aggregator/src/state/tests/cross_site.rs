@@ -3,6 +3,7 @@
 use wardmesh_common::event::Event;
 
 use super::super::testkit::*;
+use crate::correlate::RULES;
 
 const PUMP: &str = "00:03:b1:00:00:01";
 
@@ -15,7 +16,10 @@ fn rule(station: &str, sights: &[(u8, u64)]) -> Option<String> {
     }
     let findings = fleet.findings();
     assert!(findings.len() <= 1, "one row a cause");
-    findings.first().map(|finding| finding.rule.clone())
+    let rule = findings.first().map(|finding| finding.rule.clone());
+    let mut names = RULES.iter().flat_map(|rule| rule.names());
+    assert!(rule.iter().all(|rule| names.any(|name| name == rule)), "{rule:?}");
+    rule
 }
 
 #[track_caller]

@@ -183,6 +183,16 @@ fn more_files_than_are_kept_open_are_read() {
 }
 
 #[test]
+fn an_entry_that_the_log_does_not_have_is_never_passed_over() {
+    let (folder, log) = (tempfile::tempdir().unwrap(), MemoryLog::ending(3));
+    let archive = open(folder.path());
+    let error = archive.append(3, &log).unwrap_err();
+    assert!(matches!(error, StoreError::Log { index: 3, .. }), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "what was begun is removed");
+    assert_eq!(archive.append(2, &log).unwrap(), Some(2));
+}
+
+#[test]
 fn an_entry_that_is_no_command_stops_the_archive_and_is_named() {
     let (folder, log) = (tempfile::tempdir().unwrap(), log_of(&[1, 3]));
     log.put(2, Bytes::from_static(b"no command"));

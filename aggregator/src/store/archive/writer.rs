@@ -35,7 +35,7 @@ pub(super) struct PartialFile {
 impl PartialFile {
     /// Begins a file that answers for log indexes from `first` on.
     pub(super) fn begin(folder: &Path, first: u64) -> Result<Self, StoreError> {
-        let path = folder.join(format!("{first:020}.{PARTIAL_EXTENSION}"));
+        let path = partial_path(folder, first);
         let file = File::create(&path).map_err(StoreError::io("create", &path))?;
         let mut out = BufWriter::with_capacity(WRITE_BUFFER_BYTES, file);
         out.write_all(&format::header(first)).map_err(StoreError::io("write", &path))?;
@@ -83,6 +83,15 @@ impl PartialFile {
         publish(&self.path, &sealed)?;
         Ok(sealed)
     }
+}
+
+fn partial_path(folder: &Path, first: u64) -> PathBuf {
+    folder.join(format!("{first:020}.{PARTIAL_EXTENSION}"))
+}
+
+/// Gives back the space of a file that could not be finished; what stays goes at the next start.
+pub(super) fn discard(folder: &Path, first: u64) {
+    std::fs::remove_file(partial_path(folder, first)).unwrap_or_default();
 }
 
 /// Gives a synced file its name, lastingly.

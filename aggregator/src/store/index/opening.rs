@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use sled::{Db, Tree};
 
@@ -21,6 +22,12 @@ const VERIFIED_KEYS_MAX: u64 = 2_000_000;
 /// Rows at either end of the table that a sample reads, with what they are found by.
 const SAMPLED_ROWS: usize = 4_096;
 
+/// How long a lock is waited for: sled's own threads hold it a little longer than its last user.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+
+/// How often it is tried meanwhile.
+const LOCK_RETRY: Duration = Duration::from_millis(10);
+
 /// An index that may be used.
 pub(super) struct Opened {
     pub(super) db: Db,
@@ -29,7 +36,7 @@ pub(super) struct Opened {
 
 /// Opens the index of a folder and says which entries' rows it wants again.
 pub(super) fn open(folder: &Path, expected: &Expected) -> Result<(Opened, Rebuild), StoreError> {
-    let mut opened = match attempt(folder, expected) {
+    let mut opened = match unlocked(folder, expected) {
         Ok(opened) => opened,
         Err(locked @ StoreError::Locked(_)) => return Err(locked),
         Err(cause) => {
@@ -46,6 +53,17 @@ pub(super) fn open(folder: &Path, expected: &Expected) -> Result<(Opened, Rebuil
     opened.db.insert(key::META, meta.to_bytes()).map_err(StoreError::index)?;
     let rebuild = meta.missing.map_or(Rebuild::None, Rebuild::From);
     Ok((opened, rebuild))
+}
+
+/// Opens the index as soon as whoever had it open has let it go.
+fn unlocked(folder: &Path, expected: &Expected) -> Result<Opened, StoreError> {
+    let until = Instant::now() + LOCK_WAIT;
+    loop {
+        match attempt(folder, expected) {
+            Err(StoreError::Locked(_)) if Instant::now() < until => std::thread::sleep(LOCK_RETRY),
+            attempted => return attempted,
+        }
+    }
 }
 
 /// sled panics on some kinds of damage; here that is one more reason to begin anew.

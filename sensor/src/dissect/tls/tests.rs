@@ -5,10 +5,6 @@
 use super::*;
 use crate::dissect::stream_testing::{no_canary, stream, tcp, torture, values};
 
-/// Bytes that a stream may have to hold for one ClientHello, its last record whole.
-const NEED_BYTES_MAX: usize =
-    HELLO_BYTES_MAX + RECORD_BYTES_MAX + HELLO_RECORDS_MAX * RECORD_HEADER_BYTES;
-
 fn prefixed(bytes: &[u8]) -> Vec<u8> {
     [&(bytes.len() as u16).to_be_bytes(), bytes].concat()
 }

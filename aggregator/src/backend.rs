@@ -1,0 +1,198 @@
+//! The node as the HTTP routes see it: each method is one call into consensus, state or store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use sha2::{Digest, Sha256};
+use wardmesh_common::id::ClusterId;
+use wardmesh_common::map::HashKey;
+
+use crate::http::backend::{
+    Backend, Check, ClusterStatus, Consistency, EventsError, Founded, Freshness, InitError,
+    InitRequest, Member, MemberStatus, ProposeError, ReadError, Reading,
+};
+use crate::metrics::Metrics;
+use crate::raft::consensus::{self, Consensus, Status};
+use crate::raft::proposer::Unavailable;
+use crate::replica::Replica;
+use crate::state::command::Action;
+use crate::state::receipt::Receipt;
+use crate::store::{EventPage, EventQuery};
+
+/// A leader must have been heard within so long for this node to be ready.
+const LEADER_HEARD_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long a reader waits for the query index to come as far as the state.
+const INDEX_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the routes need of this node.
+pub struct NodeBackend {
+    replica: Arc<Replica>,
+    consensus: Arc<Consensus>,
+    metrics: Arc<Metrics>,
+}
+
+impl NodeBackend {
+    /// A view of a running node.
+    #[must_use]
+    pub fn new(replica: Arc<Replica>, consensus: Arc<Consensus>, metrics: Arc<Metrics>) -> Self {
+        Self { replica, consensus, metrics }
+    }
+}
+
+impl Backend for NodeBackend {
+    fn ready_to_read(&self, wanted: Consistency) -> BoxFuture<'_, Result<Freshness, ReadError>> {
+        Box::pin(async move {
+            let wanted = match wanted {
+                Consistency::Local => consensus::Consistency::Local,
+                Consistency::Leader => consensus::Consistency::Leader,
+                Consistency::Linearizable => consensus::Consistency::Linearizable,
+            };
+            let read = self.consensus.read_index(wanted).await;
+            let status = self.consensus.status();
+            let last_contact = status.last_leader_contact;
+            match read {
+                Ok(_) => Ok(Freshness { leader: status.leader.map(|(id, _)| id), last_contact }),
+                Err(consensus::ReadError::Behind { .. }) => Err(ReadError::TimedOut),
+                Err(_) => Err(ReadError::NoLeader { last_contact }),
+            }
+        })
+    }
+
+    fn state(&self) -> Reading<'_> {
+        Box::new(self.replica.state())
+    }
+
+    fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<EventPage, EventsError>> {
+        let (replica, log) = (Arc::clone(&self.replica), self.consensus.log());
+        Box::pin(async move {
+            let scan = move || {
+                let applied = replica.state().applied();
+                let store = Arc::clone(replica.store());
+                store.wait_for(applied, INDEX_PATIENCE)?;
+                store.events(&query, &log, &*replica)
+            };
+            let unavailable = |reason: String| EventsError::Unavailable { reason };
+            let scanned = tokio::task::spawn_blocking(scan).await;
+            let page = scanned.map_err(|cause| unavailable(cause.to_string()))?;
+            page.map_err(|cause| unavailable(cause.to_string()))
+        })
+    }
+
+    fn propose(&self, action: Action) -> BoxFuture<'_, Result<(Receipt, u64), ProposeError>> {
+        Box::pin(async move {
+            self.consensus.propose(action).await.map_err(|cause| match cause {
+                Unavailable::Overloaded { retry_after } => ProposeError::Overloaded { retry_after },
+                Unavailable::NoLeader { .. } | Unavailable::Stopped(_) => ProposeError::NoLeader,
+                Unavailable::Unknown(_) => ProposeError::TimedOut,
+            })
+        })
+    }
+
+    fn status(&self) -> ClusterStatus {
+        let Status { node_id, leader, term, committed, applied, voters, members, .. } =
+            self.consensus.status();
+        let members = members.into_iter().map(|(id, of)| member(id, of, voters.contains(&id)));
+        let leader = leader.map(|(id, _)| id);
+        ClusterStatus { node_id, leader, term, committed, applied, members: members.collect() }
+    }
+
+    fn members(&self) -> BoxFuture<'_, Vec<MemberStatus>> {
+        Box::pin(async move {
+            let leader = self.consensus.status().leader.map(|(id, _)| id);
+            let members = self.consensus.members().await;
+            let view = |asked: consensus::MemberStatus| MemberStatus {
+                leads: leader == Some(asked.node_id),
+                matched: asked.status.as_ref().ok().map(|status| status.applied),
+                last_contact: asked.status.ok().map(|_| Duration::ZERO),
+                member: member(asked.node_id, asked.member, asked.voter),
+            };
+            members.into_iter().map(view).collect()
+        })
+    }
+
+    fn initialise(&self, request: InitRequest) -> BoxFuture<'_, Result<Founded, InitError>> {
+        Box::pin(async move { initialise(&self.consensus, &self.replica, request).await })
+    }
+
+    fn render_metrics(&self) -> String {
+        let (status, counts) = (self.consensus.status(), self.consensus.counts());
+        let gauges = &self.metrics.raft;
+        let leader = status.leader.as_ref().map(|(id, _)| *id);
+        gauges.has_leader.set(i64::from(leader.is_some()));
+        gauges.is_leader.set(i64::from(leader == Some(status.node_id)));
+        gauges.term.set(status.term);
+        gauges.commit_index.set(status.committed);
+        gauges.applied_index.set(status.applied);
+        gauges.queued_bytes.set(counts.queued_bytes as u64);
+        if let Ok(bytes) = self.replica.store().disk_bytes() {
+            gauges.store_bytes.set(bytes.archive + bytes.index);
+        }
+        let state = self.replica.state();
+        gauges.devices.set(state.device_count() as u64);
+        gauges.findings_open.set(state.finding_count() as u64);
+        drop(state);
+        self.metrics.render()
+    }
+
+    fn readiness(&self) -> Vec<Check> {
+        let status = self.consensus.status();
+        let founded = self.replica.state().cluster().is_some();
+        let heard = status.last_leader_contact.is_some_and(|since| since <= LEADER_HEARD_WITHIN);
+        let leader = status.leader.is_some() && heard;
+        let detail = match (founded, leader) {
+            (false, _) => "no cluster yet: run 'wardmesh cluster init'",
+            (true, false) => "no leader has been heard of",
+            (true, true) => "",
+        };
+        vec![
+            Check { name: "cluster", ok: founded, detail: detail.to_owned() },
+            Check { name: "raft", ok: leader, detail: detail.to_owned() },
+        ]
+    }
+}
+
+fn member(id: u64, member: crate::raft::types::Member, voter: bool) -> Member {
+    let crate::raft::types::Member { name, raft_address, ingest_address, http_address } = member;
+    Member { id, name, raft_address, ingest_address, http_address, voter }
+}
+
+async fn initialise(
+    consensus: &Consensus,
+    replica: &Replica,
+    request: InitRequest,
+) -> Result<Founded, InitError> {
+    let cluster = replica.state().cluster();
+    if cluster.is_some() {
+        return Err(InitError::Exists { cluster });
+    }
+    let unrandom = |cause| InitError::Refused(format!("the system has no randomness: {cause}"));
+    let (mut id, mut key, mut token) = ([0; 16], [0; 16], [0; 32]);
+    for bytes in [&mut id[..], &mut key[..], &mut token[..]] {
+        getrandom::fill(bytes).map_err(unrandom)?;
+    }
+    let admin_token: String =
+        "wma_".chars().chain(token.iter().flat_map(|byte| hex(*byte))).collect();
+    let found = Action::Found {
+        cluster: ClusterId::from_random(id),
+        key: HashKey(key),
+        admin_token: Sha256::digest(admin_token.as_bytes()).into(),
+    };
+    let expect = request.expect.map_or(request.seeds.len(), |expect| expect as usize);
+    match consensus.initialise(expect, &request.seeds, found).await {
+        Ok((Receipt::Accepted, _)) => {
+            Ok(Founded { cluster: ClusterId::from_random(id), admin_token })
+        }
+        Ok((Receipt::Founded(cluster), _)) => Err(InitError::Exists { cluster: Some(cluster) }),
+        Ok((receipt, _)) => Err(InitError::Refused(format!("unexpected answer {receipt:?}"))),
+        Err(cause @ consensus::InitError::Silent { .. }) => {
+            Err(InitError::Unreachable(cause.to_string()))
+        }
+        Err(cause) => Err(InitError::Refused(cause.to_string())),
+    }
+}
+
+fn hex(byte: u8) -> [char; 2] {
+    [byte >> 4, byte & 15].map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or('0'))
+}

@@ -1,0 +1,73 @@
+//! The kinds of errors. A code is a promise: it is never given another meaning.
+
+use super::Kind;
+
+macro_rules! kinds {
+    ($($name:ident = $status:literal $code:literal, $title:literal, $page:literal;)*) => {
+        $(
+            #[doc = $title]
+            pub(crate) static $name: Kind =
+                Kind { code: $code, status: $status, title: $title, page: $page };
+        )*
+
+        /// All of them.
+        pub(crate) static ALL: &[&Kind] = &[$(&$name),*];
+    };
+}
+
+kinds! {
+    INVALID_PARAMETER = 400 "invalid-parameter", "A parameter cannot be read",
+        "The value of a query or path parameter is not of the form that the route takes. The member \
+         'errors' names the parameter. Correct the value; repeating the request as it is will not help.";
+    UNKNOWN_PARAMETER = 400 "unknown-parameter", "There is no such parameter",
+        "The route does not know a query parameter. A parameter that was ignored would silently widen \
+         the answer, so it is refused. The member 'hint' names the parameter that may have been meant.";
+    INVALID_CURSOR = 400 "invalid-cursor", "The cursor cannot be read",
+        "A cursor is what an earlier answer gave as page.next, unchanged. Begin again without one.";
+    CURSOR_MISMATCH = 400 "cursor-mismatch", "The cursor belongs to another list",
+        "A cursor goes on with the list that it came from. The route or its filters have changed since. \
+         Repeat the filters of the first page, or begin again without a cursor.";
+    INVALID_BODY = 400 "invalid-body", "The body cannot be read",
+        "The body is not the JSON object that the route takes. The member 'detail' says where and why; \
+         the schema is in /openapi.json.";
+    UNAUTHORIZED = 401 "unauthorized", "Who asks is not known",
+        "Without credentials only requests from the node's own host are served. Send the admin token \
+         that 'cluster init' printed as 'Authorization: Bearer TOKEN'. Behind a proxy on the same host \
+         credentials are needed too.";
+    NOT_FOUND = 404 "not-found", "It does not exist",
+        "There is no such thing under this id, or no such route. If it was made a moment ago on another \
+         node, ask with consistency=leader.";
+    DIGEST_NOT_KEPT = 404 "digest-not-kept", "The digest at this index is not known here",
+        "A node keeps the digests of its latest 1,024 log indices. The index is older, or this node has \
+         not applied it yet. Ask without digest_at which index it has, and compare at that one.";
+    METHOD_NOT_ALLOWED = 405 "method-not-allowed", "The route does not take this method",
+        "The header Allow lists the methods that it takes.";
+    REFUSED = 409 "refused", "The state does not allow it",
+        "The cluster understood the command and refused it. The member 'detail' says what is in the way.";
+    ALREADY_INITIALISED = 409 "already-initialised", "The cluster exists already",
+        "'cluster init' founds a cluster once. A node that belongs to one keeps to it; the admin token \
+         was shown when it was founded and is kept nowhere.";
+    BODY_TOO_LARGE = 413 "body-too-large", "The body is too large",
+        "The member 'errors' names the limit in bytes.";
+    UNSUPPORTED_MEDIA_TYPE = 415 "unsupported-media-type", "The body is of another type",
+        "The route takes application/json.";
+    INTERNAL = 500 "internal", "The node failed on this request",
+        "This is a fault of the node. Its log has the cause under the request_id; please report it.";
+    NO_LEADER = 503 "no-leader", "The cluster has no leader right now",
+        "A majority of the nodes must reach each other. Until then reads with consistency=local answer \
+         with the last known state, whose age the header Wardmesh-Last-Contact-Ms gives; sensors keep \
+         what they see, and nothing that was acknowledged is lost.";
+    NOT_INITIALISED = 503 "not-initialised", "There is no cluster yet",
+        "The nodes run but no cluster was founded. Do so once, on one node: 'wardmesh-aggregator cluster \
+         init', or POST /api/v1/cluster/init from its host.";
+    TOO_STALE = 503 "too-stale", "The answer would be older than you allow",
+        "The leader was last heard longer ago than max_staleness. Ask another node, or allow more.";
+    TIMED_OUT = 503 "timed-out", "It took too long",
+        "The node could not answer in time. A write may still take effect: look before repeating it.";
+    OVERLOADED = 503 "overloaded", "The node has too much to do",
+        "So many requests are being served that this one was turned away at once. Repeat it after the \
+         time in Retry-After.";
+    UNAVAILABLE = 503 "unavailable", "It cannot be read now",
+        "The data is there but cannot be read at this moment, for instance while an index is rebuilt. \
+         Repeat after the time in Retry-After, or ask another node.";
+}

@@ -1,0 +1,96 @@
+//! `wardmesh cluster`: the nodes and their agreement.
+
+use std::io::Write;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::access::{Access, note};
+use crate::failure::Failure;
+use crate::list;
+use crate::output::{self, Column, Format, at};
+
+/// Columns of `cluster members`.
+pub(crate) const MEMBERS: &[Column] = &[
+    Column { heading: "NODE", cell: |member| at(member, "/id") },
+    Column { heading: "NAME", cell: |member| at(member, "/name") },
+    Column { heading: "ROLE", cell: |member| at(member, "/role") },
+    Column { heading: "MATCHED", cell: |member| at(member, "/matched") },
+    Column { heading: "LAG", cell: |member| at(member, "/lag") },
+    Column { heading: "LAST CONTACT MS", cell: |member| at(member, "/last_contact_ms") },
+    Column { heading: "RAFT", cell: |member| at(member, "/raft_address") },
+    Column { heading: "HTTP", cell: |member| at(member, "/http_address") },
+];
+
+/// The cluster: its nodes and their agreement
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    access: Access,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Found the cluster, once, and print the admin token, which is shown this once only
+    #[command(
+        after_help = "Examples:\n  wardmesh cluster init --expect 3 --seeds agg-1:4434,agg-2:4434,agg-3:4434\n  \
+        WARDMESH_TOKEN=$(wardmesh cluster init --expect 1 -o json | jq -r .admin_token)"
+    )]
+    Init {
+        /// How many nodes must be found before the cluster is founded
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=15))]
+        expect: Option<u32>,
+        /// The nodes' Raft addresses, host:port with commas between; those of the configuration
+        /// where they are left out
+        #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
+        seeds: Vec<String>,
+    },
+    /// List the nodes and how far each came
+    #[command(after_help = "Examples:\n  wardmesh cluster members\n  \
+        wardmesh cluster members -o json | jq '.[] | select(.role == \"leader\")'")]
+    Members,
+    /// Show where the asked node stands: leader, term, applied index, digest
+    #[command(after_help = "Examples:\n  wardmesh cluster status\n  \
+        wardmesh cluster status --digest-at 81200 --server http://agg-2:8443 -o json | jq .digest")]
+    Status {
+        /// The state's digest after this log index, one of the last 1,024, or after the `latest`
+        #[arg(long, value_name = "INDEX")]
+        digest_at: Option<String>,
+    },
+}
+
+/// Carries the command out.
+///
+/// # Errors
+/// [`Failure`]: of the cluster, of the way to it, or of the output.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    let access = &args.access;
+    match &args.verb {
+        Verb::Init { expect, seeds } => init(access, *expect, seeds, out),
+        Verb::Members => list::print_all(access, "/api/v1/cluster/members", MEMBERS, out),
+        Verb::Status { digest_at } => {
+            let query = list::query([("digest_at", digest_at)]);
+            let cluster = access.client().get("/api/v1/cluster", &query)?;
+            Ok(output::thing(&cluster, access.output, out)?)
+        }
+    }
+}
+
+fn init(
+    access: &Access,
+    expect: Option<u32>,
+    seeds: &[String],
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let mut body = json!({"seeds": seeds});
+    if let Some(expect) = expect {
+        body["expect"] = Value::from(expect);
+    }
+    let founded = access.client().post("/api/v1/cluster/init", &body)?;
+    if access.output == Format::Table {
+        note("the admin token is shown this once: keep it, and set WARDMESH_TOKEN to it");
+    }
+    Ok(output::thing(&founded, access.output, out)?)
+}
