@@ -13,17 +13,17 @@ struct Registry {
 const REGISTRIES: &[Registry] = &[
     Registry { folder: "sensor/src/dissect/", slice: "DISSECTORS", shared: &["mod", "reader"] },
     Registry { folder: "aggregator/src/correlate/rules/", slice: "RULES", shared: &["mod"] },
+    // Probes stand beside the API, not below it, and on the metrics port.
+    Registry {
+        folder: "aggregator/src/http/routes/",
+        slice: "RESOURCES",
+        shared: &["mod", "probes"],
+    },
 ];
 
-/// The folder whose files each offer `routes()`, which another file of the folder must call.
-const ROUTES: &str = "aggregator/src/http/";
-
-/// Files that are in no slice, and routes that nobody serves.
+/// Files that are in no slice.
 pub(crate) fn faults(sources: &[Source]) -> Vec<String> {
-    let mut faults: Vec<String> =
-        REGISTRIES.iter().flat_map(|r| unregistered(r, sources)).collect();
-    faults.extend(unserved(sources));
-    faults
+    REGISTRIES.iter().flat_map(|registry| unregistered(registry, sources)).collect()
 }
 
 /// The files directly in a folder, by module name.
@@ -48,7 +48,7 @@ fn unregistered(registry: &Registry, sources: &[Source]) -> Vec<String> {
     };
     members(folder, sources)
         .filter(|(name, _)| !shared.contains(name))
-        .filter(|(name, _)| places(entries, &format!("&{name}::")).is_empty())
+        .filter(|(name, _)| places(entries, &format!("{name}::")).is_empty())
         .map(|(name, source)| source.fault(0, &format!("'{name}' is not in {slice}")))
         .collect()
 }
@@ -59,20 +59,6 @@ fn entries<'a>(code: &'a str, slice: &str) -> Option<&'a str> {
     let open = at + code[at..].find("= &[")?;
     let length = code[open..].find("];")?;
     Some(&code[open..open + length])
-}
-
-fn unserved(sources: &[Source]) -> Vec<String> {
-    let files: Vec<(&str, &Source, String)> =
-        members(ROUTES, sources).map(|(name, source)| (name, source, source.product())).collect();
-    files
-        .iter()
-        .filter(|(name, _, code)| *name != "mod" && !places(code, "fn routes").is_empty())
-        .filter(|(name, _, _)| {
-            let call = format!("{name}::routes");
-            files.iter().all(|(_, _, code)| places(code, &call).is_empty())
-        })
-        .map(|(name, source, _)| source.fault(0, &format!("nobody serves {name}::routes()")))
-        .collect()
 }
 
 #[test]
@@ -91,19 +77,6 @@ fn an_unregistered_file_is_a_fault() {
     sources.remove(0);
     sources.push(file("sensor/src/dissect/mod.rs", "mod arp;"));
     assert_eq!(faults(&sources).len(), 1, "no slice");
-}
-
-#[test]
-fn routes_that_nobody_serves_are_a_fault() {
-    let sources = [
-        Source::of("aggregator/src/http/mod.rs", "Router::new().merge(sites::routes())"),
-        Source::of("aggregator/src/http/sites.rs", "pub(super) fn routes() {}"),
-        Source::of("aggregator/src/http/events.rs", "pub(super) fn routes() {}"),
-    ];
-    assert_eq!(
-        faults(&sources),
-        ["aggregator/src/http/events.rs:1: nobody serves events::routes()"]
-    );
 }
 
 #[test]
