@@ -76,7 +76,14 @@ impl Backend for NodeBackend {
             let unavailable = |reason: String| EventsError::Unavailable { reason };
             let scanned = tokio::task::spawn_blocking(scan).await;
             let page = scanned.map_err(|cause| unavailable(cause.to_string()))?;
-            page.map_err(|cause| unavailable(cause.to_string()))
+            let page = page.map_err(|cause| unavailable(cause.to_string()))?;
+            match page.missing {
+                None => Ok(page),
+                Some(missing) => Err(unavailable(format!(
+                    "the query index of this node lacks entries {} to {} and is being fed again",
+                    missing.from, missing.through
+                ))),
+            }
         })
     }
 

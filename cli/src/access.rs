@@ -8,7 +8,6 @@ use clap::{Args, ValueEnum};
 use wardmesh_common::text::visible;
 
 use crate::api::Client;
-use crate::failure::Failure;
 use crate::output::Format;
 
 /// Where to ask, as whom, how fresh, in which form. Given after the command's name.
@@ -125,19 +124,6 @@ pub fn note(line: &str) {
     let _ = writeln!(io::stderr(), "{}", visible(line));
 }
 
-/// An id or name as one segment of a path (RFC 3986 section 3.3).
-///
-/// # Errors
-/// [`Failure::Usage`] where it cannot be one: nothing that the API names has such characters.
-pub fn segment(text: &str) -> Result<&str, Failure> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let good = !text.is_empty() && text.len() <= 128 && text.bytes().all(plain);
-    good.then_some(text).ok_or_else(|| {
-        let shown: String = text.chars().take(80).collect();
-        Failure::Usage(format!("'{shown}' is no id: letters, digits, '-' and '_' make one"))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,14 +141,6 @@ mod tests {
         }
         for text in ["", "https://agg-1:8443", "ftp://agg-1", "http://", "u:p@host", "a b", "h?x"] {
             assert!(text.parse::<Server>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_id_cannot_leave_its_place_in_the_path() {
-        assert!(segment("dev_01J8ZQ4W").is_ok());
-        for text in ["", "../cluster", "a/b", "a?b", "a%2f", "ä", &"a".repeat(129)] {
-            assert!(matches!(segment(text), Err(Failure::Usage(_))), "{text}");
         }
     }
 }

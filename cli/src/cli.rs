@@ -121,25 +121,20 @@ mod tests {
 
     use super::*;
 
+    fn check(command: &clap::Command, seen: &mut usize) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(help.starts_with("Example"), "{}", command.get_name());
+        *seen += 1;
+        let ours = command.get_subcommands().filter(|below| !below.is_hide_set());
+        ours.for_each(|below| check(below, seen));
+    }
+
     #[test]
-    fn the_tree_is_sound_and_each_leaf_ends_with_examples() {
-        fn leaves(command: &clap::Command, found: &mut Vec<clap::Command>) {
-            let ours = |command: &&clap::Command| !command.is_hide_set();
-            for below in command.get_subcommands().filter(ours) {
-                leaves(below, found);
-            }
-            if !command.has_subcommands() {
-                found.push(command.clone());
-            }
-        }
+    fn the_tree_is_sound_and_each_help_ends_with_examples() {
         Arguments::command().debug_assert();
-        let mut found = Vec::new();
-        leaves(&Arguments::command(), &mut found);
-        assert!(found.len() > 10);
-        for leaf in found {
-            let help = leaf.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.starts_with("Example"), "{}", leaf.get_name());
-        }
+        let mut seen = 0;
+        check(&Arguments::command(), &mut seen);
+        assert!(seen > 20, "{seen}");
     }
 
     #[test]
@@ -149,6 +144,14 @@ mod tests {
         let text = format!("{parsed:?}");
         assert!(text.contains("http://x:1") && text.contains("http://y:2"), "{text}");
         assert!(text.contains("Ndjson"), "{text}");
+    }
+
+    #[test]
+    fn an_id_of_another_kind_is_refused_at_once() {
+        for id in ["../cluster", "fnd_01JGZ8K3M5N7P9Q1R3S5T7V9WX", "dev_1"] {
+            let parsed = Arguments::try_parse_from(["wardmesh", "devices", "get", id]);
+            assert_eq!(parsed.unwrap_err().exit_code(), Exit::Usage as i32, "{id}");
+        }
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub(crate) const MEMBERS: &[Column] = &[
 
 /// The cluster: its nodes and their agreement
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    wardmesh cluster members\n  \
+    wardmesh cluster init --expect 3 --seeds agg-1:4434,agg-2:4434,agg-3:4434")]
 pub struct Args {
     #[command(subcommand)]
     verb: Verb,

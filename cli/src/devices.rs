@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use clap::Subcommand;
+use wardmesh_common::id::DeviceId;
 
-use crate::access::{Access, segment};
+use crate::access::Access;
 use crate::failure::Failure;
 use crate::list::{self, Limit, query, repeated};
 use crate::output::{self, Column, at};
@@ -34,6 +35,10 @@ const EVIDENCE: &[Column] = &[
 
 /// Devices: what is on the network
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    wardmesh devices list --site a\n  \
+    wardmesh devices get dev_01JGZ8K3M5N7P9Q1R3S5T7V9WX\n  \
+    wardmesh devices evidence dev_01JGZ8K3M5N7P9Q1R3S5T7V9WX")]
 pub struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -49,20 +54,20 @@ enum Verb {
         wardmesh devices list --ip 10.20.0.7 --server http://agg-1:8443,http://agg-2:8443")]
     List(Filter),
     /// Show one device with all that is known of it
-    #[command(after_help = "Examples:\n  wardmesh devices get dev_06ED8WZBFC0000AB12CD34EF56\n  \
-        wardmesh devices get dev_06ED8WZBFC0000AB12CD34EF56 -o json | jq .services")]
+    #[command(after_help = "Examples:\n  wardmesh devices get dev_01JGZ8K3M5N7P9Q1R3S5T7V9WX\n  \
+        wardmesh devices get dev_01JGZ8K3M5N7P9Q1R3S5T7V9WX -o json | jq .services")]
     Get {
         /// The device's id, as `devices list` shows it
-        id: String,
+        id: DeviceId,
     },
     /// Show why each attribute of a device is believed: value, source, weight, when and by whom
     #[command(
-        after_help = "Examples:\n  wardmesh devices evidence dev_06ED8WZBFC0000AB12CD34EF56\n  \
-        wardmesh devices evidence dev_06ED8WZBFC0000AB12CD34EF56 -o ndjson | jq 'select(.field == \"class\")'"
+        after_help = "Examples:\n  wardmesh devices evidence dev_01JGZ8K3M5N7P9Q1R3S5T7V9WX\n  \
+        wardmesh devices evidence dev_01JGZ8K3M5N7P9Q1R3S5T7V9WX -o ndjson | jq 'select(.field == \"class\")'"
     )]
     Evidence {
         /// The device's id
-        id: String,
+        id: DeviceId,
     },
 }
 
@@ -107,12 +112,12 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             list::print(access, ("/api/v1/devices", asked), filter.limit, LIST, out)
         }
         Verb::Get { id } => {
-            let path = format!("/api/v1/devices/{}", segment(id)?);
+            let path = format!("/api/v1/devices/{id}");
             let device = access.client().get(&path, &[])?;
             Ok(output::thing(&device, access.output, out)?)
         }
         Verb::Evidence { id } => {
-            let path = format!("/api/v1/devices/{}/evidence", segment(id)?);
+            let path = format!("/api/v1/devices/{id}/evidence");
             list::print_all(access, &path, EVIDENCE, out)
         }
     }

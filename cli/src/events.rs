@@ -23,6 +23,8 @@ const LIST: &[Column] = &[
 
 /// Events: what the sensors saw
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  \
+    wardmesh events list --site a --since=-1h")]
 pub struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -34,7 +36,7 @@ pub struct Args {
 enum Verb {
     /// List events in the order of the log
     #[command(after_help = "Examples:\n  wardmesh events list --site a --since=-1h\n  \
-        wardmesh events list --device dev_06ED8WZBFC0000AB12CD34EF56 -n 20\n  \
+        wardmesh events list --device dev_01JGZ8K3M5N7P9Q1R3S5T7V9WX -n 20\n  \
         wardmesh events list --sensor 5f0c1c3e-8f5b-4d0e-9a53-0d5f5c0a7e11 -n 1000000 -o ndjson > events.ndjson")]
     List(Filter),
 }

@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use clap::Subcommand;
+use wardmesh_common::id::FindingId;
 
-use crate::access::{Access, segment};
+use crate::access::Access;
 use crate::failure::Failure;
 use crate::list::{self, Limit, repeated};
 use crate::output::{self, Column, at};
@@ -22,6 +23,9 @@ const LIST: &[Column] = &[
 
 /// Findings: what the rules raised
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    wardmesh findings list --status open\n  \
+    wardmesh findings get fnd_01JGZ8K3M5N7P9Q1R3S5T7V9WX")]
 pub struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -37,11 +41,11 @@ enum Verb {
         wardmesh findings list --rule identity-moved -o json | jq '.[].title'")]
     List(Filter),
     /// Show one finding with its evidence
-    #[command(after_help = "Examples:\n  wardmesh findings get fnd_06ED8WZBFC0000AB12CD34EF56\n  \
-        wardmesh findings get fnd_06ED8WZBFC0000AB12CD34EF56 -o json | jq -r '.devices[]'")]
+    #[command(after_help = "Examples:\n  wardmesh findings get fnd_01JGZ8K3M5N7P9Q1R3S5T7V9WX\n  \
+        wardmesh findings get fnd_01JGZ8K3M5N7P9Q1R3S5T7V9WX -o json | jq -r '.devices[]'")]
     Get {
         /// The finding's id, as `findings list` shows it
-        id: String,
+        id: FindingId,
     },
 }
 
@@ -75,7 +79,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let filter = match &args.verb {
         Verb::List(filter) => filter,
         Verb::Get { id } => {
-            let path = format!("/api/v1/findings/{}", segment(id)?);
+            let path = format!("/api/v1/findings/{id}");
             let finding = access.client().get(&path, &[])?;
             return Ok(output::thing(&finding, access.output, out)?);
         }

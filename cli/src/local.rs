@@ -20,6 +20,7 @@ mod files;
 pub use child::Child;
 use files::write_identity;
 
+use crate::access::Server;
 use crate::api::Client;
 
 /// The name of the throw-away cluster.
@@ -27,6 +28,9 @@ const CLUSTER: &str = "local";
 
 /// How long the nodes may take to start, elect a leader, or stop.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long one exchange over HTTP may take.
+const EXCHANGE: Duration = Duration::from_secs(30);
 
 /// How often their progress is looked at.
 const POLL: Duration = Duration::from_millis(50);
@@ -83,7 +87,8 @@ impl Node {
     /// A client of this node's API.
     #[must_use]
     pub fn client(&self) -> Client {
-        Client::new(&format!("http://{}", self.http_address))
+        let server = Server::of(&self.http_address);
+        Client::new(vec![server], None, None, EXCHANGE)
     }
 
     /// The process, while it runs.
@@ -192,7 +197,7 @@ impl Mesh {
         let node = &mut self.nodes[index];
         let begun = Instant::now();
         loop {
-            if node.client().get("/livez").is_ok() {
+            if node.client().get("/version", &[]).is_ok() {
                 return Ok(());
             }
             let child = node.child.as_mut().context("the node was not started")?;
@@ -291,12 +296,13 @@ impl Mesh {
         let running = || self.nodes.iter().filter(|node| node.child.is_some());
         let mut index = u64::MAX;
         for node in running() {
-            let cluster = node.client().get("/api/v1/cluster")?;
+            let cluster = node.client().get("/api/v1/cluster", &[])?;
             index = index.min(cluster["applied"].as_u64().context("applied")?);
         }
         let mut digests = Vec::new();
         for node in running() {
-            let cluster = node.client().get(&format!("/api/v1/cluster?digest_at={index}"))?;
+            let query = [("digest_at", index.to_string())];
+            let cluster = node.client().get("/api/v1/cluster", &query)?;
             digests.push(cluster["digest"]["value"].as_str().context("digest")?.to_owned());
         }
         Ok((index, digests))

@@ -25,6 +25,9 @@ pub(crate) const LIST: &[Column] = &[
 
 /// Sensors: the capture agents
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    wardmesh sensors list --state silent\n  \
+    wardmesh sensors enrol --site a --name icu-span-1")]
 pub struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -47,7 +50,7 @@ enum Verb {
         #[command(flatten)]
         limit: Limit,
     },
-    /// Admit a sensor at a site; its certificate must carry the id that is printed
+    /// Admit a sensor at a site; its certificate must name the id that is printed
     #[command(after_help = "Examples:\n  wardmesh sensors enrol --site a --name icu-span-1\n  \
         wardmesh sensors enrol --site a --name icu-span-1 --id 5f0c1c3e-8f5b-4d0e-9a53-0d5f5c0a7e11")]
     Enrol {
@@ -107,7 +110,7 @@ fn enrol(
     let id = id.map_or_else(draw, Ok)?;
     let body = json!({"sensor": id.to_string(), "site": site.as_str(), "name": name});
     let sensor = access.client().post("/api/v1/sensors", &body)?;
-    note(&format!("its certificate's URI must end with /sensor/{id}"));
+    note(&format!("its certificate must name spiffe://<cluster>/tenant/default/sensor/{id}"));
     Ok(output::thing(&sensor, access.output, out)?)
 }
 

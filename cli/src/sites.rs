@@ -24,6 +24,9 @@ pub(crate) const LIST: &[Column] = &[
 
 /// Sites: the facilities
 #[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  \
+    wardmesh sites list\n  \
+    wardmesh sites add stj --title 'St John, main campus'")]
 pub struct Args {
     #[command(subcommand)]
     verb: Verb,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::access::{Access, note};
-use crate::api::{Client, Page};
+use crate::api::{Client, Page, Pages};
 use crate::failure::Failure;
 use crate::list::caveats;
 use crate::output::{self, Format, at};
@@ -28,7 +28,7 @@ const COUNTED_MAX: usize = 100_000;
 /// How often a cluster that is waited for is asked.
 const WAIT_STEP: Duration = Duration::from_millis(500);
 
-/// See [`crate::cli::Command::Status`].
+/// See [`crate::cli::Ask::Status`].
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Wait until the cluster has a leader, this many seconds at most
@@ -55,18 +55,26 @@ impl Gathered {
         self.parts.insert(name.to_owned(), value);
     }
 
-    /// Adds what is made of a list.
-    fn list(
-        &mut self,
-        name: &'static str,
-        page: Result<Page, Failure>,
-        make: impl FnOnce(Vec<Value>) -> Value,
-    ) {
-        let made = page.map(|page| {
+    fn list(&mut self, name: &'static str, page: Result<Page, Failure>) {
+        let items = page.map(|page| {
             self.meta = page.meta;
-            make(page.items)
+            Value::Array(page.items)
         });
-        self.add(name, made);
+        self.add(name, items);
+    }
+
+    /// Adds how many items a list has of each kind, page by page: a fleet's devices are many.
+    fn count(&mut self, name: &'static str, mut pages: Pages<'_>, (pointer, by): (&str, &str)) {
+        let mut tally = Tally::default();
+        let failed = pages.find_map(|page| match page {
+            Ok(page) => {
+                tally.add(&page.items, pointer);
+                None
+            }
+            Err(failure) => Some(failure),
+        });
+        let complete = !pages.more();
+        self.add(name, failed.map_or_else(|| Ok(tally.json(by, complete)), Err));
     }
 }
 
@@ -94,35 +102,46 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 
 fn gather(client: &Client) -> Gathered {
     let mut gathered = Gathered::default();
-    let list = |path: &str, query| client.pages(path, query, COUNTED_MAX).collect_items();
+    let pages = |path, query| client.pages(path, query, COUNTED_MAX);
     gathered.add("cluster", client.get("/api/v1/cluster", &[]));
     if matches!(gathered.missing.as_slice(), [(_, Failure::Unreachable { .. })]) {
         return gathered;
     }
-    gathered.list("members", client.whole("/api/v1/cluster/members"), Value::Array);
-    gathered.list("sites", list("/api/v1/sites", Vec::new()), Value::Array);
-    gathered.list("sensors", list("/api/v1/sensors", Vec::new()), Value::Array);
-    let devices = list("/api/v1/devices", Vec::new());
-    gathered.list("devices", devices, |devices| counts(&devices, "/class", "by_class"));
-    let open = vec![("status", "open".to_owned())];
-    let findings = list("/api/v1/findings", open);
-    gathered.list("findings_open", findings, |open| counts(&open, "/severity", "by_severity"));
+    gathered.list("members", client.whole("/api/v1/cluster/members"));
+    for (name, path) in [("sites", "/api/v1/sites"), ("sensors", "/api/v1/sensors")] {
+        gathered.list(name, pages(path, Vec::new()).collect_items());
+    }
+    gathered.count("devices", pages("/api/v1/devices", Vec::new()), ("/class", "by_class"));
+    let open = pages("/api/v1/findings", vec![("status", "open".to_owned())]);
+    gathered.count("findings_open", open, ("/severity", "by_severity"));
     gathered
 }
 
-/// How many there are, and how many of each kind, the most frequent first.
-fn counts(items: &[Value], pointer: &str, name: &str) -> Value {
-    let mut by: BTreeMap<String, usize> = BTreeMap::new();
-    for item in items {
-        let kind = at(item, pointer);
-        *by.entry(if kind.is_empty() { "unknown".to_owned() } else { kind }).or_default() += 1;
+/// How many there are, and how many of each kind.
+#[derive(Default)]
+struct Tally {
+    total: usize,
+    by: BTreeMap<String, usize>,
+}
+
+impl Tally {
+    /// Counts items by the text at a pointer.
+    fn add(&mut self, items: &[Value], pointer: &str) {
+        for item in items {
+            let kind = at(item, pointer);
+            let kind = if kind.is_empty() { "unknown".to_owned() } else { kind };
+            *self.by.entry(kind).or_default() += 1;
+            self.total += 1;
+        }
     }
-    let mut by: Vec<_> = by.into_iter().collect();
-    by.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let by: serde_json::Map<_, _> = by.into_iter().map(|(kind, n)| (kind, n.into())).collect();
-    let mut counted = json!({"total": items.len(), "complete": items.len() < COUNTED_MAX});
-    counted[name] = Value::Object(by);
-    counted
+
+    /// As JSON, the most frequent kind first.
+    fn json(self, name: &str, complete: bool) -> Value {
+        let mut by: Vec<_> = self.by.into_iter().collect();
+        by.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let by: serde_json::Map<_, _> = by.into_iter().map(|(kind, n)| (kind, n.into())).collect();
+        json!({"total": self.total, "complete": complete, name: by})
+    }
 }
 
 /// Asks until a leader is known or the time is over.

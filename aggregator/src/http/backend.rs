@@ -8,10 +8,10 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use wardmesh_common::id::{ClusterId, NodeId};
 
-use super::events::{EventPage, EventQuery};
 use crate::state::State;
 use crate::state::command::Action;
 use crate::state::receipt::Receipt;
+use crate::store::{EventPage, EventQuery};
 
 /// The state to read from, for as long as one answer is made and never across an await.
 pub type Reading<'a> = Box<dyn Deref<Target = State> + 'a>;

@@ -13,7 +13,6 @@ mod auth;
 pub mod backend;
 mod body;
 mod docs;
-pub mod events;
 mod fresh;
 mod layers;
 mod openapi;

@@ -29,14 +29,15 @@ impl State {
         let party = event.party();
         let ip = party.ip.filter(usable);
         let mac = party.mac.filter(|mac| mac.is_unicast());
-        let known = *self.identities.get(identities.choose(mac, ip, party.vlan, interface)?)?;
+        let identity = identities.choose(mac, ip, party.vlan, interface)?;
+        let known = *self.identities.get(&identity.hash(self.hash_key()))?;
         let Some(ip) = ip.filter(|_| known.router) else { return Some(known.device) };
         let router = self.devices.get(&(sensor.tenant.clone(), known.device))?;
         if router.has_ip(ip) {
             return Some(known.device);
         }
         let guest = identities.choose(None, Some(ip), party.vlan, interface)?;
-        self.identities.get(guest).map(|guest| guest.device)
+        self.identities.get(&guest.hash(self.hash_key())).map(|guest| guest.device)
     }
 
     /// The index row of a submission as applying it gave, from its bytes alone; `None` where it is no

@@ -141,6 +141,12 @@ impl State {
         self.findings.range((from, Bound::Included(id(u128::MAX))))
     }
 
+    /// Findings of all tenants.
+    #[must_use]
+    pub fn finding_count(&self) -> usize {
+        self.findings.len()
+    }
+
     /// One finding.
     #[must_use]
     pub fn finding(&self, tenant: &TenantId, id: FindingId) -> Option<&Finding> {

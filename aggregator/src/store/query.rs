@@ -7,8 +7,8 @@ use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::v1::ArchivedEvent;
 
 use super::index::Missing;
-use crate::state::effects::AppliedBatch;
 pub use crate::correlate::reference::{EventRef, NotAnEventRef};
+use crate::state::effects::AppliedBatch;
 
 /// Events on one page: what a table or an export step takes at once.
 pub const EVENTS_PER_PAGE_MAX: usize = 1_000;

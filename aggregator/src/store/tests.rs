@@ -96,7 +96,9 @@ fn every_event_is_found_at_its_place_and_nothing_beside_it() {
         let beside = EventRef { position: event.reference.position + 7, ..event.reference };
         assert_eq!(find(&tenant(), beside), None);
     }
-    for text in ["", "evt_", "1-2-3", "evt_1-2", "evt_1-2-3-4", "evt_01-2-3", "evt_1-+2-3", "evt_1-2-x"] {
+    for text in
+        ["", "evt_", "1-2-3", "evt_1-2", "evt_1-2-3-4", "evt_01-2-3", "evt_1-+2-3", "evt_1-2-x"]
+    {
         assert!(text.parse::<EventRef>().is_err(), "{text}");
     }
 }

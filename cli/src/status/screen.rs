@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
+use super::Tally;
 use crate::output::{Column, Table, at};
 use crate::{cluster, sensors, sites};
 
@@ -63,7 +64,9 @@ fn summary(counted: &Value, name: &str) -> String {
 /// How many sensors are in each state.
 fn states(sensors: &Value) -> String {
     let Some(sensors) = sensors.as_array() else { return "unknown".to_owned() };
-    summary(&super::counts(sensors, "/state", "by_state"), "by_state")
+    let mut tally = Tally::default();
+    tally.add(sensors, "/state");
+    summary(&tally.json("by_state", true), "by_state")
 }
 
 /// A list under an empty line, without the columns that only the list's own command shows.

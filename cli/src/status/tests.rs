@@ -106,10 +106,19 @@ fn each_command_asks_its_route() {
             "devices list --site a --site b --class ct --seen-since -24h --consistency linearizable",
             "GET /api/v1/devices?seen_since=-24h&site=a&site=b&class=ct&limit=1000&consistency=linearizable ",
         ),
-        ("devices get dev_1", "GET /api/v1/devices/dev_1 "),
-        ("devices evidence dev_1", "GET /api/v1/devices/dev_1/evidence "),
+        (
+            "devices get dev_01JGZ8K3M5N7P9Q1R3S5T7V9WX",
+            "GET /api/v1/devices/dev_01JGZ8K3M5N7P9Q1R3S5T7V9WX ",
+        ),
+        (
+            "devices evidence dev_01JGZ8K3M5N7P9Q1R3S5T7V9WX",
+            "GET /api/v1/devices/dev_01JGZ8K3M5N7P9Q1R3S5T7V9WX/evidence ",
+        ),
         ("findings list --status open -n 7", "GET /api/v1/findings?status=open&limit=7 "),
-        ("findings get fnd_1", "GET /api/v1/findings/fnd_1 "),
+        (
+            "findings get fnd_01JGZ8K3M5N7P9Q1R3S5T7V9WX",
+            "GET /api/v1/findings/fnd_01JGZ8K3M5N7P9Q1R3S5T7V9WX ",
+        ),
         ("events list --sensor s --since -1h", "GET /api/v1/events?sensor=s&since=-1h&limit=1000 "),
         ("sites list", "GET /api/v1/sites?limit=1000 "),
         (
@@ -144,6 +153,6 @@ fn founding_sends_its_terms_and_prints_the_token_once() {
     assert_eq!(out.matches("wm_secret").count(), 1, "{out}");
     let sent = server.requests().pop().unwrap();
     assert!(sent.ends_with("{\"seeds\":[\"a:4434\",\"b:4434\"],\"expect\":3}"), "{sent}");
-    let (done, out) = run(&server, "devices get dev_9");
+    let (done, out) = run(&server, "devices get dev_01JGZ8K3M5N7P9Q1R3S5T7V9WX");
     assert_eq!((done.unwrap_err().exit(), out.as_str()), (Exit::NotFound, ""));
 }

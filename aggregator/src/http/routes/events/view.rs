@@ -5,9 +5,9 @@ use utoipa::ToSchema;
 use wardmesh_common::event::json::{Attributes, Counters};
 use wardmesh_common::event::{Attribute, Counter, Party, Peer, Service};
 
-use crate::http::events::StoredEvent;
 use crate::http::fresh::time;
 use crate::http::routes::sensors::epoch;
+use crate::store::StoredEvent;
 
 /// What a sensor saw.
 #[derive(Debug, Serialize, ToSchema)]
