@@ -84,6 +84,11 @@ impl Consistency {
 pub struct Server(String);
 
 impl Server {
+    /// The server at `host:port` of this machine.
+    pub(crate) fn local(authority: &str) -> Self {
+        Self(format!("http://{authority}"))
+    }
+
     /// The URL.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::access::note;
 use crate::failure::{Exit, Failure};
-use crate::{cluster, devices, events, findings, sensors, simulate, sites, status};
+use crate::{cluster, demo, devices, events, findings, sensors, simulate, sites, status};
 
 /// Ask a Wardmesh cluster what is on the network, and try it out
 #[derive(Debug, Parser)]
@@ -16,6 +16,7 @@ use crate::{cluster, devices, events, findings, sensors, simulate, sites, status
     version,
     arg_required_else_help = true,
     after_help = "Examples:\n  \
+    wardmesh demo\n  \
     wardmesh status\n  \
     wardmesh devices list --site a -o json\n  \
     wardmesh simulate -o site-a.pcap --site a --seed 1\n\n\
@@ -38,9 +39,15 @@ pub enum Command {
     #[command(after_help = "Examples:\n  wardmesh simulate -o site-a.pcap --site a --seed 1\n  \
         wardmesh simulate -o large.pcap --devices 500 --minutes 60 --rate 10")]
     Simulate(simulate::Args),
+    /// Run three nodes and three sites on this machine, with made-up hospital traffic
+    #[command(after_help = demo::EXAMPLES)]
+    Demo(demo::Args),
     /// Act as a sensor
     #[command(subcommand, hide = true)]
     Sensor(wardmesh_sensor::cli::Command),
+    /// Act as an aggregator node
+    #[command(subcommand, hide = true)]
+    Node(wardmesh_aggregator::cli::Command),
 }
 
 /// What a cluster can be asked.
@@ -87,7 +94,9 @@ pub fn run() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Ask(ask) => printed(|out| ask.run(out)),
         Command::Simulate(args) => simulate::run(&args).map_err(Failure::from),
+        Command::Demo(args) => demo::run(&args).map_err(Failure::from),
         Command::Sensor(command) => return wardmesh_sensor::cli::run(command),
+        Command::Node(command) => return wardmesh_aggregator::cli::run(command),
     };
     exit(done).into()
 }

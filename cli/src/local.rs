@@ -87,7 +87,7 @@ impl Node {
     /// A client of this node's API.
     #[must_use]
     pub fn client(&self) -> Client {
-        let server = Server::of(&self.http_address);
+        let server = Server::local(&self.http_address);
         Client::new(vec![server], None, None, EXCHANGE)
     }
 

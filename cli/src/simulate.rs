@@ -29,7 +29,7 @@ mod wire;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use wardmesh_common::time::Timestamp;
@@ -64,6 +64,24 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// The usual five minutes of a site with 26 devices, from 2026-01-05T08:00:00Z.
+    #[must_use]
+    pub fn of_site(site: &str, seed: u64) -> Self {
+        let start = Timestamp::from_parts(1_767_600_000, 0);
+        let site = site.to_owned();
+        Self { site, seed, devices: 26, minutes: 5, rate_per_mille: 1_000, start }
+    }
+
+    /// Writes the frames as a pcap file and returns how many there are.
+    ///
+    /// # Errors
+    /// Where the file cannot be written; its path is named.
+    pub fn write(&self, path: &Path) -> anyhow::Result<u64> {
+        let create = || File::create(path).map(BufWriter::new);
+        let written = create().and_then(|mut out| write(self, &mut out));
+        Ok(written.with_context(|| format!("cannot write {}", path.display()))?.frames)
+    }
+
     /// The frames, Ethernet without check sequence, in the order of time. Made as they are asked
     /// for.
     ///

@@ -160,12 +160,10 @@ impl<'a> Session<'a> {
 
     fn submit(&self, admitted: Admitted) -> BoxFuture<'a, (u64, u64, Answer)> {
         let Admitted { header, submission } = admitted;
-        let consensus = Arc::clone(&self.ingest.consensus);
         self.ingest.metrics.received(header.events, submission.frame.len());
-        Box::pin(async move {
-            let answer = consensus.submit(submission).await;
-            (header.epoch, header.seq, answer)
-        })
+        // Queued here and now, so that the queue's order is the lane's.
+        let answer = self.ingest.consensus.enqueue(submission);
+        Box::pin(async move { (header.epoch, header.seq, answer.await) })
     }
 
     async fn answer(

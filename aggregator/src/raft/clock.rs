@@ -1,20 +1,23 @@
 //! The clock of commands: what a leader stamps as [`Command.at`](crate::state::command::Command).
 //!
-//! It never goes back, and from stamp to stamp it advances at most by the elapsed monotonic time
-//! plus [`STEP_MAX`]. Pure: wall clock and monotonic time are arguments.
+//! It never goes back, and advances at most by the elapsed monotonic time plus [`STEP_MAX`], which
+//! is earned back as time passes: however many commands are stamped, a wrong wall clock is followed
+//! at twice the pace of time at most. Pure: wall clock and monotonic time are arguments.
 
 use std::time::Duration;
 
 use wardmesh_common::time::Timestamp;
 
-/// How much further than the elapsed monotonic time a stamp may go: a leader's clock may be set by
-/// NTP's slewing and a failover may take a second; what is larger is a step of the wall clock.
+/// How much further than the elapsed monotonic time stamps may go: a leader's clock may be slewed by
+/// NTP and a failover may take a second; what is larger is a step of the wall clock.
 pub const STEP_MAX: Duration = Duration::from_secs(1);
 
 /// The last stamp, and when it was made or heard of.
 #[derive(Clone, Debug, Default)]
 pub struct CommandClock {
     last: Option<(Timestamp, Duration)>,
+    /// How much of [`STEP_MAX`] is used up.
+    spent: Duration,
     bounded: u64,
     held: u64,
 }
@@ -26,7 +29,11 @@ impl CommandClock {
         let at = match self.last {
             None => wall,
             Some((last, then)) => {
-                let latest = last.plus(monotonic.saturating_sub(then)).plus(STEP_MAX);
+                let elapsed = monotonic.saturating_sub(then);
+                self.spent = self.spent.saturating_sub(elapsed);
+                let due = last.plus(elapsed);
+                let latest = due.plus(STEP_MAX.saturating_sub(self.spent));
+                self.spent += wall.min(latest).since(due);
                 self.bounded += u64::from(wall > latest);
                 self.held += u64::from(wall < last);
                 wall.clamp(last, latest)
@@ -86,6 +93,12 @@ mod tests {
         check(&[(100, 0, 100), (101, 1, 101), (105, 5, 105)], 0, 0);
         // A step ahead of an hour is followed by a second more than what has passed.
         check(&[(100, 0, 100), (3700, 0, 101), (3700, 10, 112), (3700, 3600, 3700)], 2, 0);
+        // However often it is asked.
+        check(
+            &[(100, 0, 100), (3700, 0, 101), (3700, 0, 101), (3700, 1, 103), (3700, 1, 103)],
+            4,
+            0,
+        );
         // A step back is waited for.
         check(&[(100, 0, 100), (40, 1, 100), (99, 60, 100), (102, 62, 102)], 0, 2);
         // A second of difference is nobody's fault.

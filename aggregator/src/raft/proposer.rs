@@ -22,9 +22,12 @@ mod tests;
 
 pub(super) use join::run;
 
-/// Bytes of frames in one command beyond which no more is joined: an append of a few of them still
-/// fits between two heartbeats, and larger ones gain nothing on an fsync.
+/// Bytes of batches in one command at which no more is joined: an append of a few of them still fits
+/// between two heartbeats, and larger ones gain nothing on an fsync.
 pub const JOINED_LENGTH_MAX: usize = 256 * 1024;
+
+/// Batches in one command: with up to 512 events each, what a replica applies in 50 ms.
+pub const JOINED_BATCHES_MAX: usize = 64;
 
 /// Bytes below which a command waits [`LINGER`] for company while others are on their way.
 pub const JOINED_LENGTH_MIN: usize = 64 * 1024;
@@ -103,10 +106,19 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
+    /// What it takes in the queue, bytes.
+    fn length(&self) -> usize {
+        length(&self.submission)
+    }
+
     pub(super) fn answer(self, answer: Answer) {
         // A session that is gone does not wait any more.
         let _ = self.answer.send(answer);
     }
+}
+
+fn length(submission: &Submission) -> usize {
+    submission.frame.len().saturating_add(SUBMISSION_OVERHEAD)
 }
 
 /// The near end of the queue.
@@ -129,8 +141,7 @@ impl Queue {
         &self,
         submission: Submission,
     ) -> Result<oneshot::Receiver<Answer>, Unavailable> {
-        let length = submission.frame.len().saturating_add(SUBMISSION_OVERHEAD);
-        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        let length = u32::try_from(length(&submission)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(length);
         let room = room.map_err(|_| {
             self.refused.fetch_add(1, Ordering::Relaxed);

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, ServerConfig};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use wardmesh_common::id::NodeId;
 use wardmesh_common::tls::{self, Identity, Principal, RAFT_ALPN, TlsError};
 
@@ -25,6 +25,10 @@ const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
 /// Connections that are served at once: every other node has one, a restarting one two, and an
 /// operator's tool may add a few.
 const CONNECTIONS_MAX: usize = 64;
+
+/// Bytes of requests of one connection that are read or worked on at once: a few appends of the
+/// largest size. What is beyond waits on its stream.
+const REQUESTS_LENGTH_MAX: usize = 4 * REQUEST_LENGTH_MAX;
 
 /// What the endpoint turned away.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,11 +115,12 @@ async fn session<S: Serve>(incoming: Incoming, cluster: &str, service: Arc<S>) {
         }
     };
     let calls = Arc::new(Semaphore::new(CALLS_MAX as usize));
+    let memory = Arc::new(Semaphore::new(REQUESTS_LENGTH_MAX));
     while let Ok((send, receive)) = connection.accept_bi().await {
         let Ok(place) = Arc::clone(&calls).acquire_owned().await else { return };
-        let service = Arc::clone(&service);
+        let (service, memory) = (Arc::clone(&service), Arc::clone(&memory));
         tokio::spawn(async move {
-            call(from, send, receive, &*service).await;
+            call(from, send, receive, &memory, &*service).await;
             drop(place);
         });
     }
@@ -129,9 +134,15 @@ fn node(connection: &Connection, cluster: &str) -> Result<NodeId, String> {
     }
 }
 
-async fn call<S: Serve>(from: NodeId, mut send: SendStream, mut receive: RecvStream, service: &S) {
-    let reply = match request(from, &mut receive).await {
-        Ok(request) => service.serve(from, request, &mut receive).await,
+async fn call<S: Serve>(
+    from: NodeId,
+    mut send: SendStream,
+    mut receive: RecvStream,
+    memory: &Semaphore,
+    service: &S,
+) {
+    let reply = match request(from, &mut receive, memory).await {
+        Ok((request, _held)) => service.serve(from, request, &mut receive).await,
         Err((refused, failure)) => {
             tracing::warn!(from, %failure, "a call is refused");
             service.refused(refused);
@@ -145,11 +156,16 @@ async fn call<S: Serve>(from: NodeId, mut send: SendStream, mut receive: RecvStr
     }
 }
 
-async fn request(from: NodeId, stream: &mut RecvStream) -> Result<Request, (Refused, Failure)> {
-    let reading = tokio::time::timeout(REQUEST_PATIENCE, framed(stream));
+/// The next request, and the memory that it holds until it is worked off.
+async fn request<'m>(
+    from: NodeId,
+    stream: &mut RecvStream,
+    memory: &'m Semaphore,
+) -> Result<(Request, SemaphorePermit<'m>), (Refused, Failure)> {
+    let reading = tokio::time::timeout(REQUEST_PATIENCE, framed(stream, memory));
     let late = || Err(format!("it did not arrive within {REQUEST_PATIENCE:?}"));
     let bytes = reading.await.unwrap_or_else(|_| late());
-    let bytes = bytes.map_err(|why| (Refused::Call, Failure::Unreadable(why)))?;
+    let (bytes, held) = bytes.map_err(|why| (Refused::Call, Failure::Unreadable(why)))?;
     let (claimed, request) = Request::decode(bytes).map_err(|cause| {
         let refused = match &cause {
             Unreadable::Entry { .. } => Refused::Entry(cause.to_string()),
@@ -158,7 +174,7 @@ async fn request(from: NodeId, stream: &mut RecvStream) -> Result<Request, (Refu
         (refused, Failure::Unreadable(cause.to_string()))
     })?;
     match [Some(claimed), request.claims()].into_iter().flatten().find(|&node| node != from) {
-        None => Ok(request),
+        None => Ok((request, held)),
         Some(other) => {
             let call = request.name();
             let why = format!("node {from} sent a {call} that claims to be node {other}'s");
@@ -167,14 +183,19 @@ async fn request(from: NodeId, stream: &mut RecvStream) -> Result<Request, (Refu
     }
 }
 
-async fn framed(stream: &mut RecvStream) -> Result<Bytes, String> {
+async fn framed<'m>(
+    stream: &mut RecvStream,
+    memory: &'m Semaphore,
+) -> Result<(Bytes, SemaphorePermit<'m>), String> {
     let mut prefix = [0; 4];
     stream.read_exact(&mut prefix).await.map_err(|cause| cause.to_string())?;
-    let length = u32::from_le_bytes(prefix) as usize;
+    let announced = u32::from_le_bytes(prefix);
+    let length = announced as usize;
     if length > REQUEST_LENGTH_MAX {
         return Err(format!("it announces {length} bytes, more than {REQUEST_LENGTH_MAX}"));
     }
+    let held = memory.acquire_many(announced).await.map_err(|cause| cause.to_string())?;
     let mut bytes = vec![0; length];
     stream.read_exact(&mut bytes).await.map_err(|cause| cause.to_string())?;
-    Ok(bytes.into())
+    Ok((bytes.into(), held))
 }

@@ -11,12 +11,15 @@ use wardmesh_common::id::NodeId;
 
 use super::Status;
 use super::settings::Settings;
-use crate::raft::network::{Peer, Peers};
-use crate::raft::proposer::Queue;
+use crate::raft::network::{CallError, Peer, Peers};
 use crate::raft::proposer::gate::{Gate, StampClock};
-use crate::raft::rpc::NodeStatus;
+use crate::raft::proposer::{OUTCOME_PATIENCE, Queue};
+use crate::raft::rpc::{NodeStatus, Reply, Request};
 use crate::raft::snapshot::Snapshots;
 use crate::raft::types::{LogId, Member, Raft, StoredMembership, TypeConfig};
+
+/// Between two looks for a leader.
+pub(super) const LEADER_POLL: Duration = Duration::from_millis(50);
 
 /// Leases without an answer after which a leader is taken for cut off.
 const LEASES_UNTIL_ALONE: u32 = 2;
@@ -124,6 +127,34 @@ impl Node {
 
     pub(super) fn membership(&self) -> Arc<StoredMembership> {
         Arc::clone(&self.raft.metrics().borrow_watched().membership_config)
+    }
+
+    /// Asks the leader. When another one leads, the old one gets one more lease to answer what it had
+    /// taken; a stopped disk can keep it silent for much longer.
+    pub(in crate::raft) async fn call_leader(
+        &self,
+        leader: &Peer,
+        request: &Request,
+    ) -> Result<Reply, CallError> {
+        tokio::select! {
+            reply = self.peers.call(leader, request, OUTCOME_PATIENCE) => reply,
+            () = self.succeeded(leader.node) => {
+                Err(CallError::Lost("another node leads now".to_owned()))
+            }
+        }
+    }
+
+    async fn succeeded(&self, old: Option<NodeId>) {
+        let mut metrics = self.raft.metrics();
+        loop {
+            let leader = metrics.borrow_watched().current_leader;
+            if leader.is_some() && leader != old {
+                return tokio::time::sleep(self.settings.timing.election_max).await;
+            }
+            if metrics.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// A leader's append was taken.

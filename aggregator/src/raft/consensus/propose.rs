@@ -4,19 +4,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::node::{Node, Route};
+use super::node::{LEADER_POLL, Node, Route};
 use crate::raft::network::Peer;
+use crate::raft::proposer::Unavailable;
 use crate::raft::proposer::forward::{lost, unavailable};
-use crate::raft::proposer::{OUTCOME_PATIENCE, Unavailable};
 use crate::raft::rpc::{Reply, Request};
 use crate::state::command::Action;
 use crate::state::receipt::Receipt;
 
 /// How long a command waits for somebody to lead: two elections.
 const LEADER_PATIENCE: Duration = Duration::from_secs(3);
-
-/// Between two looks for a leader.
-const LEADER_POLL: Duration = Duration::from_millis(50);
 
 impl Node {
     /// Tries again while it is certain that nothing was written.
@@ -47,7 +44,7 @@ impl Node {
         action: Action,
     ) -> Result<(Receipt, u64), Unavailable> {
         let request = Request::Propose(action);
-        match self.peers.call(leader, &request, OUTCOME_PATIENCE).await {
+        match self.call_leader(leader, &request).await {
             Ok(Reply::Proposed { receipt, index }) => Ok((receipt, index)),
             Ok(reply) => Err(unavailable(reply)),
             Err(cause) => Err(lost(&cause)),

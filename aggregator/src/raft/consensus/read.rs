@@ -7,15 +7,12 @@ use openraft::errors::{LinearizableReadError, RaftError};
 use openraft::metrics::WaitError;
 use tokio::time::Instant;
 
-use super::node::{Node, Route, index};
+use super::node::{LEADER_POLL, Node, Route, index};
 use crate::raft::network::{CallError, Peer};
 use crate::raft::rpc::{Failure, Reply, Request};
 
 /// How long a reader waits in all: for a leader, its answer, and until this node has caught up.
 const READ_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Between two looks for a leader.
-const LEADER_POLL: Duration = Duration::from_millis(50);
 
 /// How fresh an answer must be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

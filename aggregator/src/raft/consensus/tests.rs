@@ -44,11 +44,16 @@ async fn three_nodes_agree_and_go_on_without_their_leader() {
         assert!(trio.machine(leader).commands() < 300, "batches must be joined");
         trio.agree(400).await;
 
-        trio.halt(leader).await;
-        let next = trio.leader().await;
-        assert_ne!(next, leader);
-        trio.submit_all(trio.other_than(next), 1, 200..250).await;
-        trio.submit_all(next, 2, 200..250).await;
+        // While two sensors go on sending, the leader is gone from one moment to the next.
+        let (one, two) = (follower, 6 - leader - follower);
+        let gone = trio.take(leader);
+        tokio::join!(
+            trio.submit_all(one, 1, 200..250),
+            trio.submit_all(two, 2, 200..250),
+            gone.halt(),
+        );
+        drop(gone);
+        assert_ne!(trio.leader().await, leader);
 
         trio.restart(leader).await;
         trio.agree(500).await;
@@ -246,6 +251,37 @@ async fn an_entry_that_cannot_be_decoded_stops_the_node() {
         let why = trio.node(1).stopped().await;
         assert!(why.contains("entry 5") && why.contains("version 99"), "{why}");
         assert_eq!(trio.node(1).counts().refused_calls, 1);
+        trio.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_an_outage_time_goes_on_where_the_members_clocks_agree() {
+    bounded(async {
+        let trio = Trio::start().await;
+        let yesterday = wardmesh_common::clock::now().minus(Duration::from_secs(86_400));
+        for node in [1, 2, 3] {
+            trio.node(node).node.clock.observe(yesterday);
+        }
+        trio.initialise(1).await;
+        let leader = trio.leader().await;
+        while wardmesh_common::clock::now().since(trio.machine(leader).last()).as_secs() > 5 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        trio.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_or_mislabelled_snapshot_is_not_installed() {
+    bounded(async {
+        let trio = Trio::start().await;
+        strangers::send_bad_snapshots(&trio).await;
+        trio.initialise(1).await;
+        trio.submit_all(1, 1, 0..3).await;
+        trio.agree(3).await;
         trio.shutdown().await;
     })
     .await;

@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::{Instant, RaftMetrics};
-use tokio::time::MissedTickBehavior;
+use openraft::metrics::WaitError;
+use openraft::{Instant as _, RaftMetrics};
+use tokio::time::{Instant, MissedTickBehavior};
 use wardmesh_common::clock;
 use wardmesh_common::time::Timestamp;
 
@@ -29,6 +30,9 @@ const REACHABLE: Duration = Duration::from_secs(10);
 
 /// How long a snapshot that was asked for may take.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Between two askings for it.
+const SNAPSHOT_POLL: Duration = Duration::from_secs(1);
 
 /// Clocks of members that differ by less agree, for a step of the wall clock.
 const CLOCKS_AGREE: Duration = Duration::from_secs(2);
@@ -115,15 +119,22 @@ fn progress(node: &Node) -> (u64, u64) {
     (index(metrics.last_applied.as_ref()), index(metrics.snapshot.as_ref()))
 }
 
+/// Asks until it is there: openraft ignores what is asked for while it builds an earlier one.
 async fn build(node: &Node, applied: u64) {
-    if node.raft.trigger().snapshot().await.is_err() {
-        return;
+    let deadline = Instant::now() + SNAPSHOT_PATIENCE;
+    while Instant::now() < deadline {
+        if node.raft.trigger().snapshot().await.is_err() {
+            return;
+        }
+        let wait = node.raft.wait(Some(SNAPSHOT_POLL));
+        let reached =
+            |metrics: &RaftMetrics<TypeConfig>| index(metrics.snapshot.as_ref()) >= applied;
+        match wait.metrics(reached, "a snapshot is built").await {
+            Ok(_) | Err(WaitError::ShuttingDown) => return,
+            Err(WaitError::Timeout(..)) => {}
+        }
     }
-    let wait = node.raft.wait(Some(SNAPSHOT_PATIENCE));
-    let reached = |metrics: &RaftMetrics<TypeConfig>| index(metrics.snapshot.as_ref()) >= applied;
-    if let Err(cause) = wait.metrics(reached, "a snapshot is built").await {
-        tracing::warn!(%cause, applied, "a snapshot is not ready yet");
-    }
+    tracing::warn!(applied, "no snapshot was built within {SNAPSHOT_PATIENCE:?}");
 }
 
 async fn purge(node: &Node) {
@@ -162,4 +173,72 @@ fn purgeable(
         .map(|(_, matched)| index(matched.as_ref()))
         .filter(|matched| *matched >= laggard);
     Some(needed.fold(upto, u64::min))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::raft::testing::log_id;
+    use crate::raft::types::TypeConfig;
+
+    const COMPACTION: Compaction = Compaction {
+        snapshot_entries: 0,
+        snapshot_bytes: 0,
+        keep_entries: 10,
+        laggard_entries: 50,
+    };
+
+    /// A leader of three at entry 100 with a snapshot of entry 95; both followers are reachable and
+    /// have so much.
+    fn leader(matched: [u64; 2]) -> RaftMetrics<TypeConfig> {
+        let at = |index| Some(log_id(1, index));
+        let now = openraft::metrics::SerdeInstant::new(openraft::Instant::now());
+        let [second, third] = matched;
+        RaftMetrics {
+            last_log_index: Some(100),
+            last_applied: at(100),
+            snapshot: at(95),
+            replication: Some(BTreeMap::from([(1, at(100)), (2, at(second)), (3, at(third))])),
+            heartbeat: Some(BTreeMap::from([(2, Some(now)), (3, Some(now))])),
+            ..RaftMetrics::new_initial(1)
+        }
+    }
+
+    #[test]
+    fn a_purge_leaves_what_someone_needs() {
+        // (what the followers have, what is archived) → up to where
+        let cases = [
+            (([100, 100], u64::MAX), 90),
+            (([100, 100], 42), 42),
+            (([100, 70], u64::MAX), 70),
+            (([60, 70], u64::MAX), 60),
+            // Too far behind: it gets a snapshot.
+            (([100, 49], u64::MAX), 90),
+        ];
+        for ((matched, archived), upto) in cases {
+            let metrics = leader(matched);
+            let purged = purgeable(&metrics, archived, &COMPACTION);
+            assert_eq!(purged, Some(upto), "{matched:?} {archived}");
+        }
+    }
+
+    #[test]
+    fn who_is_gone_holds_up_nothing() {
+        let mut metrics = leader([100, 70]);
+        metrics.heartbeat = Some(BTreeMap::from([(3, None)]));
+        assert_eq!(purgeable(&metrics, u64::MAX, &COMPACTION), Some(90));
+        metrics.snapshot = None;
+        assert_eq!(purgeable(&metrics, u64::MAX, &COMPACTION), None);
+    }
+
+    #[test]
+    fn clocks_agree_within_two_seconds_either_way() {
+        let at = |seconds| Timestamp::from_parts(seconds, 0);
+        assert!(agree(at(10), at(12)) && agree(at(12), at(10)));
+        assert!(!agree(at(10), at(13)) && !agree(at(13), at(10)));
+    }
 }

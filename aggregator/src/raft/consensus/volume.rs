@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use wardmesh_common::id::NodeId;
 
+use crate::raft::folder;
+
 /// The file within the data folder.
 const FILE: &str = "node-id";
 
@@ -69,7 +71,7 @@ pub(super) fn claim(data: &Path, configured: NodeId) -> Result<(), VolumeError> 
 }
 
 fn write(data: &Path, path: &Path, node_id: NodeId) -> io::Result<()> {
-    fs::create_dir_all(data)?;
+    folder::make(data)?;
     let temporary = data.join(format!("{FILE}.tmp"));
     let mut file = File::create(&temporary)?;
     writeln!(file, "{node_id}")?;

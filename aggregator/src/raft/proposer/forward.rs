@@ -11,7 +11,7 @@ use siphasher::sip::SipHasher13;
 use tokio::sync::mpsc;
 
 use super::join::{join, refuse, submissions};
-use super::{OUTCOME_PATIENCE, Unavailable, Waiting};
+use super::{Unavailable, Waiting};
 use crate::raft::consensus::node::{Node, Route};
 use crate::raft::network::{CallError, Peer};
 use crate::raft::rpc::{Failure, Reply, Request, Submitted};
@@ -61,7 +61,7 @@ async fn run(node: Arc<Node>, mut queue: mpsc::UnboundedReceiver<Waiting>) {
 
 async fn forward(node: &Node, leader: &Peer, joined: Vec<Waiting>) {
     let request = Request::Submit(submissions(&joined));
-    match node.peers.call(leader, &request, OUTCOME_PATIENCE).await {
+    match node.call_leader(leader, &request).await {
         Ok(Reply::Submitted(answers)) if answers.len() == joined.len() => {
             for (waiting, answer) in joined.into_iter().zip(answers) {
                 waiting.answer(match answer {

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::forward::Forwarders;
 use super::gate::Pending;
 use super::{
-    Answer, JOINED_LENGTH_MAX, JOINED_LENGTH_MIN, LINGER, PROPOSALS_IN_FLIGHT_MAX, Unavailable,
-    Waiting,
+    Answer, JOINED_BATCHES_MAX, JOINED_LENGTH_MAX, JOINED_LENGTH_MIN, LINGER,
+    PROPOSALS_IN_FLIGHT_MAX, Unavailable, Waiting,
 };
 use crate::raft::consensus::node::{Node, Route};
 use crate::state::command::{Action, Submission};
@@ -40,9 +40,9 @@ pub(super) async fn join(
     linger: Duration,
 ) -> Vec<Waiting> {
     let deadline = Instant::now() + linger;
-    let mut length = first.submission.frame.len();
+    let mut length = first.length();
     let mut joined = vec![first];
-    while length < JOINED_LENGTH_MAX {
+    while length < JOINED_LENGTH_MAX && joined.len() < JOINED_BATCHES_MAX {
         let next = match queue.try_recv() {
             Ok(next) => next,
             Err(_) if linger.is_zero() || length >= JOINED_LENGTH_MIN => break,
@@ -51,7 +51,7 @@ pub(super) async fn join(
                 Ok(None) | Err(_) => break,
             },
         };
-        length += next.submission.frame.len();
+        length += next.length();
         joined.push(next);
     }
     joined

@@ -35,6 +35,8 @@ async fn joins_what_waits_in_its_order() {
     assert_eq!(joined(&[300 * kib, 1]).await, [vec![0], vec![1]]);
     let frames = [100 * kib; 7];
     assert_eq!(joined(&frames).await, [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
+    let many = joined(&[1; 150]).await;
+    assert_eq!(many.iter().map(Vec::len).collect::<Vec<_>>(), [64, 64, 22]);
     assert_eq!(joined(&[]).await, Vec::<Vec<u8>>::new());
 }
 
@@ -45,10 +47,11 @@ async fn a_small_command_lingers_for_company() {
     let waiting = far.recv().await.unwrap();
     let company = async {
         tokio::task::yield_now().await;
-        queue.put(batch(2, 1)).unwrap()
+        Some(queue.put(batch(2, 1)).unwrap())
     };
     let (command, second) =
         tokio::join!(join(waiting, &mut far, Duration::from_millis(200)), company);
+    let second = second.unwrap();
     assert_eq!(command.len(), 2);
     refuse(command, &Unavailable::no_leader());
     assert_eq!(first.await, Ok(Err(Unavailable::no_leader())));

@@ -11,8 +11,10 @@ use wardmesh_common::tls::{Identity, Principal, authority::Authority};
 use super::bounded;
 use super::trio::{Trio, identity};
 use crate::raft::network::{CallError, Peer, Peers};
-use crate::raft::rpc::{Failure, Reply, Request};
-use crate::raft::types::{Entry, LeaderId, LogId, Payload, Vote};
+use crate::raft::rpc::{Failure, Reply, Request, SnapshotOffer};
+use crate::raft::snapshot::Snapshots;
+use crate::raft::testing::Written;
+use crate::raft::types::{Entry, LeaderId, LogId, Payload, SnapshotMeta, StoredMembership, Vote};
 use crate::state::command::{Action, Command};
 
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -96,4 +98,28 @@ pub(super) async fn append_from_the_future(trio: &Trio) {
     let identity = identity(&trio.authority, 2);
     let reply = peers(2, &identity).call(&node_one(trio), &request, PATIENCE).await;
     assert!(matches!(reply, Ok(Reply::Failed(Failure::Unreadable(_)))), "{reply:?}");
+}
+
+/// Node 2 sends node 1 a file cut short, one longer than announced, and one that stands for another
+/// entry than it says.
+pub(super) async fn send_bad_snapshots(trio: &Trio) {
+    let folder = tempfile::tempdir().unwrap();
+    let snapshots = Snapshots::open(folder.path()).unwrap();
+    let leader_id = LeaderId { term: 1, node_id: 2 };
+    let meta = SnapshotMeta {
+        last_log_id: Some(LogId::new(leader_id, 9)),
+        last_membership: StoredMembership::default(),
+    };
+    let snapshot = snapshots.write(&meta, &Written(vec![1, 2, 3])).unwrap();
+    let length = snapshot.snapshot.length();
+    let other = SnapshotMeta { last_log_id: Some(LogId::new(leader_id, 8)), ..meta.clone() };
+    let peers = peers(2, &identity(&trio.authority, 2));
+    for (meta, length) in [(&meta, length - 9), (&meta, length + 9), (&other, length)] {
+        let vote = Vote { leader_id, committed: true };
+        let offer = SnapshotOffer { vote, meta: meta.clone(), length };
+        let sent = peers.send_snapshot(&node_one(trio), offer, snapshot.snapshot.clone()).await;
+        let taken = matches!(sent, Ok(Reply::Snapshot(_)));
+        assert!(!taken, "{length}: {sent:?}");
+    }
+    assert_eq!(trio.machine(1).restored(), 0);
 }

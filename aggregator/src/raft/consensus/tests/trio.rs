@@ -50,6 +50,10 @@ impl Tally {
         self.batches().iter().filter(|(of, _)| *of == sensor).map(|(_, number)| *number).collect()
     }
 
+    pub(super) fn last(&self) -> Timestamp {
+        *self.last.lock()
+    }
+
     pub(super) fn commands(&self) -> usize {
         self.commands.load(Ordering::Relaxed)
     }
@@ -59,7 +63,7 @@ impl Tally {
     }
 
     fn take(&self, submission: &Submission) -> BatchReceipt {
-        let number = u64::from_le_bytes(submission.frame.as_ref().try_into().unwrap());
+        let number = u64::from_le_bytes(submission.frame[..8].try_into().unwrap());
         let sensor = submission.sensor.0[0];
         let expected = self.of(sensor).len() as u64;
         match number.cmp(&expected) {
@@ -117,7 +121,7 @@ impl Frozen for Written {
 }
 
 /// A node of a [`Trio`]: its settings outlive its runs.
-struct Member3 {
+struct Seat {
     settings: Settings,
     running: Option<(Arc<Consensus>, Arc<Tally>)>,
 }
@@ -125,7 +129,7 @@ struct Member3 {
 /// Three nodes of one cluster, numbered from 1.
 pub(super) struct Trio {
     pub(super) authority: Authority,
-    nodes: BTreeMap<NodeId, Member3>,
+    nodes: BTreeMap<NodeId, Seat>,
     _folder: TempDir,
 }
 
@@ -165,7 +169,7 @@ impl Trio {
         let mut nodes = BTreeMap::new();
         for node_id in 1..=3 {
             let settings = settings(&folder, &authority, node_id);
-            nodes.insert(node_id, Member3 { settings, running: None });
+            nodes.insert(node_id, Seat { settings, running: None });
         }
         let mut trio = Self { authority, nodes, _folder: folder };
         for node_id in 1..=3 {
@@ -190,14 +194,17 @@ impl Trio {
         node.running = Some((started.unwrap(), machine));
     }
 
+    /// Takes a node out of the trio, still running.
+    pub(super) fn take(&mut self, node_id: NodeId) -> Arc<Consensus> {
+        self.nodes.get_mut(&node_id).unwrap().running.take().unwrap().0
+    }
+
     pub(super) async fn halt(&mut self, node_id: NodeId) {
-        let (consensus, _) = self.nodes.get_mut(&node_id).unwrap().running.take().unwrap();
-        consensus.halt().await;
+        self.take(node_id).halt().await;
     }
 
     pub(super) async fn leave(&mut self, node_id: NodeId) {
-        let (consensus, _) = self.nodes.get_mut(&node_id).unwrap().running.take().unwrap();
-        consensus.shutdown().await;
+        self.take(node_id).shutdown().await;
     }
 
     pub(super) async fn shutdown(mut self) {
