@@ -137,8 +137,8 @@ pub(super) struct WatermarkView {
     lane: &'static str,
     /// The last sequence number that is applied with all before it; 0 before the first.
     contiguous_seq: u64,
-    /// Events applied in this lane of this epoch; null where the state does not count them.
-    count: Option<u64>,
+    /// Events applied in this lane of this epoch.
+    count: u64,
     /// The chain hash there: 16 hexadecimal digits.
     chain: String,
 }
@@ -149,7 +149,7 @@ impl WatermarkView {
             epoch: hex(mark.epoch),
             lane: mark.lane.as_str(),
             contiguous_seq: mark.seq,
-            count: None,
+            count: mark.events,
             chain: hex(mark.chain),
         }
     }
