@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde_json::Value;
-use wardmesh_common::{clock, shutdown};
+use wardmesh_common::{clock, shutdown, telemetry};
 
 use crate::access::note;
 use crate::local::{Child, Mesh, Plan};
@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long, value_name = "FOLDER")]
     keep: Option<PathBuf>,
     /// The nodes' and sensors' log filter; their logs lie in the demo's folder
-    #[arg(long, value_name = "FILTER", default_value = "info")]
+    #[arg(long, value_name = "FILTER", default_value = telemetry::DEFAULT_FILTER)]
     log: String,
 }
 
