@@ -163,10 +163,7 @@ fn settings(
         raft_listen: config.raft.listen,
         identity,
         timing: Timing::default(),
-        compaction: Compaction {
-            snapshot_entries: config.retention.snapshot_entries,
-            ..Compaction::default()
-        },
+        compaction: Compaction::every(config.retention.snapshot_entries),
         archived_through: Arc::new(move || store.archived_through().unwrap_or(0)),
     })
 }
@@ -178,9 +175,9 @@ fn keep_house(
     stop: Arc<AtomicBool>,
 ) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let (replica, log) = (Arc::clone(replica), consensus.log());
-    let archive_bytes = config.retention.archive_bytes;
+    let retention = config.retention.clone();
     std::thread::Builder::new()
         .name("housekeeping".to_owned())
-        .spawn(move || housekeeping::run(&replica, &log, archive_bytes, &stop))
+        .spawn(move || housekeeping::run(&replica, &log, &retention, &stop))
         .context("the housekeeping thread")
 }

@@ -11,6 +11,7 @@ use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::Frame;
 
+use crate::config::RetentionConfig;
 use crate::raft::log_store::LogStore;
 use crate::replica::Replica;
 use crate::state::command::{Action, Command};
@@ -21,32 +22,39 @@ use crate::store::archive::Retention;
 /// How often there is something to do.
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// Entries that are applied and not archived yet before a file is written.
-const UNARCHIVED_ENTRIES_MAX: u64 = 20_000;
-
 /// Bytes of log before a file is written: what is archived can be purged, and the log is read whole
 /// at every start.
 const LOG_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
 /// Works until `stop` turns true.
-pub fn run(replica: &Replica, log: &LogStore, archive_bytes: u64, stop: &Arc<AtomicBool>) {
+pub fn run(
+    replica: &Replica,
+    log: &LogStore,
+    retention: &RetentionConfig,
+    stop: &Arc<AtomicBool>,
+) {
     while !stop.load(Ordering::Acquire) {
-        if let Err(cause) = once(replica, log, archive_bytes) {
+        if let Err(cause) = once(replica, log, retention) {
             tracing::error!(%cause, "housekeeping");
         }
         std::thread::sleep(PERIOD);
     }
 }
 
-fn once(replica: &Replica, log: &LogStore, archive_bytes: u64) -> Result<(), StoreError> {
+fn once(
+    replica: &Replica,
+    log: &LogStore,
+    retention: &RetentionConfig,
+) -> Result<(), StoreError> {
     let store = replica.store();
     let applied = replica.state().applied();
     let unarchived = applied.saturating_sub(store.archived_through().unwrap_or(0));
-    if unarchived > UNARCHIVED_ENTRIES_MAX || (unarchived > 0 && log.size_on_disk() > LOG_BYTES_MAX)
-    {
+    // As often as snapshots: what is in one may be purged once it is archived.
+    let due = unarchived > retention.snapshot_entries;
+    if due || (unarchived > 0 && log.size_on_disk() > LOG_BYTES_MAX) {
         let through = store.archive_up_to(applied, log)?;
         tracing::info!(?through, "archived");
-        store.retain(&Retention { bytes_max: archive_bytes, since: Timestamp::EPOCH })?;
+        store.retain(&Retention { bytes_max: retention.archive_bytes, since: Timestamp::EPOCH })?;
     }
     reindex(replica, log)
 }

@@ -9,7 +9,7 @@ use wardmesh_common::tls::{INGEST_ALPN, Identity};
 
 use crate::ingest::{Ingest, session};
 
-/// Without a word for so long, a connection is given up; sensors send a sign of life every 10 s.
+/// Without a word for so long, a connection is given up; sensors send a sign of life every 2 s.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A handshake that takes longer is abandoned.

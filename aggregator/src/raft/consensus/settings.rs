@@ -77,14 +77,23 @@ pub struct Compaction {
     pub laggard_entries: u64,
 }
 
+impl Compaction {
+    /// A snapshot every so many entries. A follower that comes back finds half of that in the log at
+    /// least, and one that is behind by ten snapshots gets a snapshot instead.
+    #[must_use]
+    pub const fn every(snapshot_entries: u64) -> Self {
+        Self {
+            snapshot_entries,
+            snapshot_bytes: 1024 * 1024 * 1024,
+            keep_entries: snapshot_entries / 2,
+            laggard_entries: snapshot_entries.saturating_mul(10),
+        }
+    }
+}
+
 impl Default for Compaction {
     fn default() -> Self {
-        Self {
-            snapshot_entries: 100_000,
-            snapshot_bytes: 1024 * 1024 * 1024,
-            keep_entries: 10_000,
-            laggard_entries: 200_000,
-        }
+        Self::every(20_000)
     }
 }
 

@@ -1,0 +1,74 @@
+//! What a sensor promised: its ledger as an outsider reads it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::Value;
+
+/// A batch's place: epoch, lane, sequence number.
+pub(crate) type Place = (String, String, u64);
+
+/// A sensor's ledger.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    /// Batches that must be in the cluster, with the number of their events.
+    pub(crate) promised: BTreeMap<Place, u64>,
+    /// Those of them that were acknowledged.
+    pub(crate) acked: BTreeSet<Place>,
+    /// Batches that were moved to the dead letters.
+    pub(crate) rejected: BTreeSet<Place>,
+    /// Batches that were numbered anew.
+    pub(crate) readopted: BTreeSet<Place>,
+}
+
+impl Ledger {
+    /// Reads a ledger; a sensor that has not written yet promised nothing. A last line that was cut
+    /// short by a kill promises nothing either.
+    pub(crate) fn read(path: &Path) -> Self {
+        let mut ledger = Self::default();
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            let line: Value = serde_json::from_str(line).unwrap_or_else(|cause| {
+                panic!("{}: {cause}: {line}", path.display());
+            });
+            ledger.note(&line);
+        }
+        ledger
+    }
+
+    fn note(&mut self, line: &Value) {
+        let text = |name: &str| line[name].as_str().unwrap().to_owned();
+        let place = (text("epoch"), text("lane"), line["seq"].as_u64().unwrap());
+        let events = line["events"].as_u64().unwrap();
+        match text("state").as_str() {
+            "emitted" => {
+                let before = self.promised.insert(place.clone(), events);
+                assert_eq!(before, None, "{place:?} was emitted twice");
+            }
+            "acked" => {
+                // Synced in the spool, killed before its line was written.
+                self.promised.entry(place.clone()).or_insert(events);
+                assert!(self.acked.insert(place.clone()), "{place:?} was acknowledged twice");
+            }
+            "rejected" => {
+                self.promised.remove(&place);
+                self.rejected.insert(place);
+            }
+            "readopted" => {
+                self.promised.remove(&place);
+                self.readopted.insert(place);
+            }
+            other => panic!("the ledger calls {place:?} {other}"),
+        }
+    }
+
+    /// Events that were promised.
+    pub(crate) fn events(&self) -> u64 {
+        self.promised.values().sum()
+    }
+
+    /// The epochs of what was promised.
+    pub(crate) fn epochs(&self) -> BTreeSet<&str> {
+        self.promised.keys().map(|(epoch, ..)| epoch.as_str()).collect()
+    }
+}

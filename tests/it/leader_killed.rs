@@ -1,0 +1,43 @@
+//! The leader is killed, twice, while three sensors replay: nothing that was promised is lost or
+//! there twice, and all nodes agree.
+
+use crate::harness::ledger::Ledger;
+use crate::harness::{Site, World, drained, judge, scenario, wait_until};
+
+/// Batches that must be acknowledged between two blows.
+const STEP: usize = 6;
+
+fn acked(sites: &[Site]) -> usize {
+    sites.iter().map(|site| Ledger::read(&site.files.ledger).acked.len()).sum()
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_when_leaders_are_killed() {
+    let mut world = World::found();
+    let sites = ["a", "b", "c"].map(|name| world.site(&scenario(name, 60, 8, 2)));
+    // Eight minutes in 24 seconds.
+    let mut sensors = sites.each_ref().map(|site| world.replay(site, "20x"));
+    for _ in 0..2 {
+        let before = acked(&sites);
+        wait_until("batches are acknowledged", || acked(&sites) >= before + STEP);
+        let leader = world.leader();
+        world.kill(leader);
+        for sensor in &mut sensors {
+            assert!(sensor.is_running().unwrap(), "the leader was killed too late");
+        }
+        let at_the_kill = acked(&sites);
+        wait_until("the others go on", || acked(&sites) >= at_the_kill + STEP);
+        world.start(leader);
+    }
+    let summaries = sensors.map(drained);
+    let events = judge::exactly_once(&world, &sites);
+    for ((site, events), summary) in sites.iter().zip(&events).zip(summaries) {
+        let ledger = Ledger::read(&site.files.ledger);
+        assert!(ledger.rejected.is_empty(), "{:?}", ledger.rejected);
+        for count in ["events", "events_emitted", "events_acked"] {
+            assert_eq!(summary[count], ledger.events(), "{count}");
+        }
+        assert_eq!(ledger.acked.len(), ledger.promised.len());
+        judge::same_as_inspected(site, events);
+    }
+}
