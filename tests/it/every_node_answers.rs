@@ -17,8 +17,8 @@ fn routes(world: &World) -> Vec<String> {
     let first = |path: &str| -> String {
         world.get(0, path, &[])["data"][0]["id"].as_str().unwrap().to_owned()
     };
-    let ids = ["devices", "sensors", "findings"]
-        .map(|kind| (kind, first(&format!("/api/v1/{kind}"))));
+    let ids =
+        ["devices", "sensors", "findings"].map(|kind| (kind, first(&format!("/api/v1/{kind}"))));
     let paths = description["paths"].as_object().unwrap().iter();
     let read = paths.filter(|(path, of)| path.starts_with("/api/v1/") && of["get"].is_object());
     read.map(|(path, _)| {
@@ -30,7 +30,8 @@ fn routes(world: &World) -> Vec<String> {
 
 fn status_of(world: &World, node: usize, path: &str) -> u16 {
     let url = format!("http://{}{path}", world.mesh.nodes()[node].http_address);
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let agent: ureq::Agent =
+        ureq::Agent::config_builder().http_status_as_error(false).build().into();
     agent.get(&url).call().unwrap().status().as_u16()
 }
 

@@ -39,6 +39,9 @@ fn identity(site: &Site) -> Identity {
     Identity::load(&files(&folder(site), &folder(site))).unwrap()
 }
 
+/// Makes the next batch such that it can never be applied.
+type Poison = fn(&mut Forge) -> bytes::Bytes;
+
 /// A mesh with a site whose sensor is played by the test.
 struct Scene {
     world: World,
@@ -49,7 +52,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let world = World::found();
+        let world = World::found_with_snapshots_every(Some(20));
         let site = world.site(&scenario("hostile", 18, 1, 1));
         Self { identity: identity(&site), sensor: site.files.sensor, world, site }
     }
@@ -71,9 +74,11 @@ impl Scene {
         let path = format!("/api/v1/sensors/{}/watermark", self.sensor);
         let marks = self.world.get(0, &path, &[]);
         let epoch = format!("{epoch:016x}");
-        let found = marks["data"].as_array().unwrap().iter().find(|mark| {
-            mark["epoch"] == epoch.as_str() && mark["lane"] == "bulk"
-        });
+        let found = marks["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|mark| mark["epoch"] == epoch.as_str() && mark["lane"] == "bulk");
         found.unwrap_or_else(|| panic!("{marks}"))["contiguous_seq"].as_u64().unwrap()
     }
 }
@@ -167,7 +172,7 @@ async fn places_and_poison(scene: &Scene) {
     let outcome = bulk.submit(restored.place(), batch).await;
     assert_eq!(outcome, Outcome::Rejected(Reason::Forked));
 
-    let poisons: [(fn(&mut Forge) -> bytes::Bytes, Reason); 3] = [
+    let poisons: [(Poison, Reason); 3] = [
         (|forge| forge.batch_naming(SensorId([7; 16])), Reason::WrongSensor),
         (Forge::malformed, Reason::Malformed),
         (Forge::bomb, Reason::Malformed),

@@ -92,7 +92,7 @@ async fn revoked(ingest: &Ingest, holder: &Holder) {
 async fn lane(ingest: &Ingest, holder: &Holder, connection: &Connection) -> Result<(), Refusal> {
     let opening = async {
         let lost = |cause| refusal(Reason::OutOfTurn, &cause);
-        let (mut send, mut receive) = connection.accept_bi().await.map_err(|c| lost(c))?;
+        let (mut send, mut receive) = connection.accept_bi().await.map_err(lost)?;
         let greeted = greet(ingest, holder, &mut send, &mut receive).await?;
         Ok((greeted, send, receive))
     };

@@ -180,6 +180,18 @@ impl World {
         });
     }
 
+    /// Commits commands that change little until a node has made a snapshot.
+    #[track_caller]
+    pub(crate) fn await_snapshot(&self, node: usize) {
+        let snapshots = self.data(node, "raft/snapshots");
+        wait_until("a snapshot", || {
+            (0..50).for_each(|number| {
+                self.mesh.add_site("renamed", &format!("name {number}")).unwrap();
+            });
+            std::fs::read_dir(&snapshots).unwrap().count() > 0
+        });
+    }
+
     /// Throws a node's query index away and lets it be built anew.
     pub(crate) fn rebuild_index(&mut self, node: usize) {
         self.kill(node);
