@@ -1,6 +1,7 @@
 //! The node as the HTTP routes see it: each method is one call into consensus, state or store.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -9,8 +10,8 @@ use wardmesh_common::id::ClusterId;
 use wardmesh_common::map::HashKey;
 
 use crate::http::backend::{
-    Backend, Check, ClusterStatus, Consistency, EventsError, Founded, Freshness, InitError,
-    InitRequest, Member, MemberStatus, ProposeError, ReadError, Reading,
+    Answered, Backend, Check, ClusterStatus, Consistency, EventsError, Founded, Freshness,
+    InitError, InitRequest, Member, MemberStatus, ProposeError, ReadError, Reading,
 };
 use crate::metrics::Metrics;
 use crate::raft::consensus::{self, Consensus, Status};
@@ -31,13 +32,15 @@ pub struct NodeBackend {
     replica: Arc<Replica>,
     consensus: Arc<Consensus>,
     metrics: Arc<Metrics>,
+    /// Whether this node has once applied all that it knew to be committed.
+    caught_up: AtomicBool,
 }
 
 impl NodeBackend {
     /// A view of a running node.
     #[must_use]
     pub fn new(replica: Arc<Replica>, consensus: Arc<Consensus>, metrics: Arc<Metrics>) -> Self {
-        Self { replica, consensus, metrics }
+        Self { replica, consensus, metrics, caught_up: AtomicBool::new(false) }
     }
 }
 
@@ -143,6 +146,11 @@ impl Backend for NodeBackend {
         self.metrics.render()
     }
 
+    fn answered(&self, answer: &Answered<'_>) {
+        let Answered { route, method, status, elapsed, .. } = *answer;
+        self.metrics.requested(route, method, status, elapsed);
+    }
+
     fn readiness(&self) -> Vec<Check> {
         let status = self.consensus.status();
         let founded = self.replica.state().cluster().is_some();
@@ -153,9 +161,17 @@ impl Backend for NodeBackend {
             (true, false) => "no leader has been heard of",
             (true, true) => "",
         };
+        // Latched: a node that falls behind for a moment still serves what it has.
+        let behind = status.committed.saturating_sub(status.applied);
+        if leader && status.committed > 0 && behind == 0 {
+            self.caught_up.store(true, Ordering::Release);
+        }
+        let caught_up = self.caught_up.load(Ordering::Acquire);
+        let lag = if caught_up { String::new() } else { format!("{behind} entries to apply") };
         vec![
             Check { name: "cluster", ok: founded, detail: detail.to_owned() },
             Check { name: "raft", ok: leader, detail: detail.to_owned() },
+            Check { name: "caught-up", ok: caught_up, detail: lag },
         ]
     }
 }

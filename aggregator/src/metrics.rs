@@ -2,12 +2,14 @@
 //! add them up here.
 
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use wardmesh_common::wire::message::{Outcome, Reason};
 
@@ -32,6 +34,17 @@ enum BatchResult {
     Unavailable,
 }
 
+/// The labels of an HTTP answer (OpenTelemetry's `http.server.request.duration`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabels {
+    route: String,
+    method: String,
+    status: u16,
+}
+
+/// Upper ends of the buckets of answers' durations, seconds.
+const DURATIONS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+
 /// Everything that is counted, and the gauges that are set at each scrape.
 pub struct Metrics {
     registry: Registry,
@@ -41,6 +54,7 @@ pub struct Metrics {
     bytes: Counter,
     answered: Family<ResultLabel, Counter>,
     rejected: Family<ReasonLabel, Counter>,
+    requests: Family<AnswerLabels, Histogram, fn() -> Histogram>,
     /// What is read off the node at a scrape.
     pub raft: RaftGauges,
 }
@@ -85,6 +99,7 @@ impl Metrics {
             bytes: Counter::default(),
             answered: Family::default(),
             rejected: Family::default(),
+            requests: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
             raft: RaftGauges::default(),
             registry: Registry::default(),
         };
@@ -99,6 +114,8 @@ impl Metrics {
         registry.register("ingest_batches", help, this.answered.clone());
         let help = "Batches and sessions that were not taken, by reason";
         registry.register("ingest_rejected", help, this.rejected.clone());
+        let help = "Time from the head of a request to the head of its answer";
+        registry.register("http_request_duration_seconds", help, this.requests.clone());
         let raft = &this.raft;
         registry.register("raft_has_leader", "1 while a leader is known", raft.has_leader.clone());
         registry.register("raft_is_leader", "1 while this node leads", raft.is_leader.clone());
@@ -142,6 +159,13 @@ impl Metrics {
     /// A batch or session was not taken.
     pub fn rejected(&self, reason: Reason) {
         self.rejected.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
+    }
+
+    /// An HTTP request was answered; the route is a pattern of ours, never a path.
+    pub fn requested(&self, route: &str, method: &str, status: u16, elapsed: Duration) {
+        let (route, method) = (route.to_owned(), method.to_owned());
+        let labels = AnswerLabels { route, method, status };
+        self.requests.get_or_create(&labels).observe(elapsed.as_secs_f64());
     }
 
     /// The Prometheus text format (OpenMetrics 1.0).

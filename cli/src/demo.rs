@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde_json::Value;
-use wardmesh_common::shutdown;
+use wardmesh_common::{clock, shutdown, telemetry};
 
 use crate::access::note;
 use crate::local::{Child, Mesh, Plan};
@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long, value_name = "FOLDER")]
     keep: Option<PathBuf>,
     /// The nodes' and sensors' log filter; their logs lie in the demo's folder
-    #[arg(long, value_name = "FILTER", default_value = "info")]
+    #[arg(long, value_name = "FILTER", default_value = telemetry::DEFAULT_FILTER)]
     log: String,
 }
 
@@ -117,10 +117,14 @@ fn new_folder(folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(folder.canonicalize()?)
 }
 
+/// The captures end about now, so that the inventory looks as a live one does.
 fn captures(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let now = clock::now();
     let write = |(name, _, site): &(&str, &str, &str)| {
         let path = folder.join(format!("{name}.pcap"));
-        simulate::Scenario::of_site(site, SEED).write(&path)?;
+        let usual = simulate::Scenario::of_site(site, SEED);
+        let start = now.minus(Duration::from_secs(60 * u64::from(usual.minutes)));
+        simulate::Scenario { start, ..usual }.write(&path)?;
         Ok(path)
     };
     SITES.iter().map(write).collect()

@@ -7,6 +7,9 @@ use std::io::IsTerminal;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
+/// What is logged where nothing else is asked for: the libraries below speak up only in need.
+pub const DEFAULT_FILTER: &str = "info,openraft=warn,quinn=warn,sled=warn";
+
 /// How to log.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -30,7 +33,7 @@ pub enum LogFormat {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { filter: "info".to_owned(), format: LogFormat::Text }
+        Self { filter: DEFAULT_FILTER.to_owned(), format: LogFormat::Text }
     }
 }
 

@@ -61,13 +61,34 @@ pub struct Feed {
     stop: Arc<AtomicBool>,
     unsynced: VecDeque<Answer>,
     fed: Fed,
+    /// Losses that no health event has reported yet.
+    lost: Lost,
+}
+
+/// What did not become events at the aggregator, although it was captured: coverage loss, reported
+/// with the next health event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Events that a full spool refused.
+    pub refused: u64,
+    /// Events larger than a batch may be.
+    pub oversized: u64,
+    /// Bytes of a broken spool that was set aside.
+    pub spool_bytes: u64,
 }
 
 impl Feed {
     /// A feed that ends early when `stop` turns true.
     #[must_use]
-    pub fn new(sensor: SensorId, spool: Spool, speed: Speed, stop: Arc<AtomicBool>) -> Self {
-        Self { sensor, spool, speed, stop, unsynced: VecDeque::new(), fed: Fed::default() }
+    pub fn new(
+        sensor: SensorId,
+        spool: Spool,
+        speed: Speed,
+        lost: Lost,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        let (unsynced, fed) = (VecDeque::new(), Fed::default());
+        Self { sensor, spool, speed, stop, unsynced, fed, lost }
     }
 
     /// Reads the files in order; everything that it returns from is on the disk or refused.
@@ -103,14 +124,34 @@ impl Feed {
                 }
             }
             self.batch(&mut batcher, &mut events)?;
+            self.confess(&mut batcher, &mut pipeline);
         }
         pipeline.finish(&mut events);
         self.batch(&mut batcher, &mut events)?;
         while let Some(archive) = batcher.drain() {
             self.spool(archive)?;
         }
-        self.fed.refused += batcher.take_oversized();
         Ok(())
+    }
+
+    /// Has what was lost reported with the pipeline's next health event.
+    fn confess(&mut self, batcher: &mut Batcher, pipeline: &mut Pipeline) {
+        let oversized = batcher.take_oversized();
+        self.fed.refused += oversized;
+        self.lost.oversized += oversized;
+        if self.lost == Lost::default() {
+            return;
+        }
+        let Lost { refused, oversized, spool_bytes } = std::mem::take(&mut self.lost);
+        for (what, count) in [
+            ("spool.refused_events", refused),
+            ("batch.oversized_events", oversized),
+            ("spool.set_aside_bytes", spool_bytes),
+        ] {
+            if count > 0 {
+                pipeline.count_dropped(what, count);
+            }
+        }
     }
 
     /// Sleeps until a frame is due, sealing what lingers meanwhile.
@@ -170,6 +211,7 @@ impl Feed {
             let Some(answer) = self.unsynced.pop_front() else { break };
             if let Kept::Refused(events) = answer.wait()? {
                 self.fed.refused += u64::from(events);
+                self.lost.refused += u64::from(events);
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use wardmesh_common::map::HashKey;
 use wardmesh_common::tls::{Identity, Principal};
 
 use crate::config::Config;
-use crate::feed::{Fed, Feed};
+use crate::feed::{Fed, Feed, Lost};
 use crate::ledger::Ledger;
 use crate::spool::Spool;
 use crate::uplink::{Uplink, random};
@@ -64,15 +64,18 @@ impl Sensor {
             .transpose()?;
         let (folder, budget) = (&config.spool.folder, config.spool.budget_bytes);
         let (spool, aside) = Spool::open(folder, budget, random(), ledger)?;
+        let mut lost = Lost::default();
         if let Some(aside) = aside {
             let (path, bytes) = (aside.path.display(), aside.bytes);
             tracing::error!(%path, bytes, cause = aside.cause, "the spool was broken: set aside");
+            lost.spool_bytes = bytes;
         }
         tracing::info!(%sensor, cluster, addresses = ?config.uplink.addresses, "started");
         let uplink = Uplink::new(config.uplink.clone(), cluster, sensor, identity, spool.clone());
         let (stop, stopping) = watch::channel(false);
         let stopped = Arc::new(AtomicBool::new(false));
-        let feed = Feed::new(sensor, spool.clone(), config.capture.speed, Arc::clone(&stopped));
+        let feed =
+            Feed::new(sensor, spool.clone(), config.capture.speed, lost, Arc::clone(&stopped));
         let key = random_key();
         Ok(Self {
             spool,

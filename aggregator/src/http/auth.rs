@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
@@ -90,12 +90,18 @@ fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
     std::hint::black_box(differences) == 0
 }
 
-/// Whether no proxy forwarded it, and no web page of another name sent it (DNS rebinding).
+/// Whether no proxy forwarded it, and no web page sent it that is not this server's own: neither one
+/// of another origin nor one whose name was pointed here (DNS rebinding).
 fn is_direct(headers: &HeaderMap) -> bool {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
     let proxied = forwarded.iter().any(|name| headers.contains_key(*name));
-    let host = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
-    !proxied && host.is_none_or(is_own_name)
+    let host = text(header::HOST);
+    let origin = text(header::ORIGIN).map(|origin| origin.split_once("://").map(|(_, host)| host));
+    let own_page = origin.is_none_or(|origin| origin.is_some() && origin == host);
+    let fetched = text(HeaderName::from_static("sec-fetch-site"));
+    let own_site = fetched.is_none_or(|site| matches!(site, "same-origin" | "none"));
+    !proxied && own_page && own_site && host.is_none_or(is_own_name)
 }
 
 fn is_own_name(host: &str) -> bool {
@@ -115,9 +121,9 @@ mod tests {
     #[track_caller]
     fn check(headers: &[(&'static str, &'static str)], peer: &str, expected: Option<Role>) {
         let known = Some(<[u8; 32]>::from(Sha256::digest(b"secret")));
-        let headers = headers.iter().map(|(name, value)| {
-            (header::HeaderName::from_static(name), HeaderValue::from_static(value))
-        });
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         let role = role(&headers.collect(), peer.parse().ok(), known);
         assert_eq!(role.ok(), expected, "{peer}");
     }
@@ -141,6 +147,12 @@ mod tests {
         check(&[("host", "[::1]:8443")], "::1", Some(Role::Host));
         check(&[("host", "rebound.example:8443")], "::1", None);
         check(&[("x-forwarded-for", "192.0.2.7")], "127.0.0.1", None);
+        let (host, own) = (("host", "127.0.0.1:8443"), "127.0.0.1");
+        check(&[host, ("origin", "http://127.0.0.1:8443")], own, Some(Role::Host));
+        check(&[host, ("origin", "http://evil.example")], own, None);
+        check(&[host, ("origin", "null")], own, None);
+        check(&[host, ("sec-fetch-site", "cross-site")], own, None);
+        check(&[host, ("sec-fetch-site", "same-origin")], own, Some(Role::Host));
     }
 
     #[test]

@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::IntoParams;
 use wardmesh_common::id::{NodeId, TenantId};
-use wardmesh_common::time::Timestamp;
 
 use super::backend::{Consistency, Freshness, ReadError};
+use super::form::{millis, time};
 use super::page::{List, Meta, Page, link};
 use super::problem::{Problem, kinds};
 use super::query::{Asked, Parameters};
@@ -128,7 +128,7 @@ impl Fresh {
     /// What a list says of itself.
     pub(crate) fn meta(&self, state: &State, tenant: &TenantId) -> Meta {
         Meta {
-            as_of: state.at().to_rfc3339_millis(),
+            as_of: time(state.at()),
             applied_index: state.applied(),
             consistency: self.consistency.as_str(),
             staleness_ms: self.last_contact.map(millis),
@@ -136,6 +136,7 @@ impl Fresh {
             since: None,
             until: None,
             history_from: None,
+            missing: None,
         }
     }
 
@@ -174,19 +175,4 @@ impl Fresh {
 pub(crate) fn applied_at(index: u64, mut response: Response) -> Response {
     response.headers_mut().insert(APPLIED_INDEX, HeaderValue::from(index));
     response
-}
-
-/// Whole milliseconds.
-pub(crate) fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// RFC 3339 with milliseconds.
-pub(crate) fn time(at: Timestamp) -> String {
-    at.to_rfc3339_millis()
-}
-
-/// The same for a time that may be missing.
-pub(crate) fn time_of(at: Option<Timestamp>) -> Option<String> {
-    at.map(Timestamp::to_rfc3339_millis)
 }

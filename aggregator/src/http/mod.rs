@@ -13,6 +13,7 @@ mod auth;
 pub mod backend;
 mod body;
 mod docs;
+mod form;
 mod fresh;
 mod layers;
 mod openapi;
@@ -54,14 +55,12 @@ impl Api {
 }
 
 /// The API with its documentation and probes, for the HTTP port.
-#[must_use]
 pub fn router(backend: Arc<dyn Backend>) -> Router {
     let (routes, _) = openapi::described().split_for_parts();
     enclosed(Api::new(backend), routes.merge(docs::pages()))
 }
 
 /// Probes and metrics alone, for their own port.
-#[must_use]
 pub fn metrics_router(backend: Arc<dyn Backend>) -> Router {
     let (routes, _) = routes::probes::routes().split_for_parts();
     enclosed(Api::new(backend), routes)

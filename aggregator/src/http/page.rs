@@ -63,6 +63,19 @@ pub(crate) struct Meta {
     /// The first log index whose events this node still has; only of events.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) history_from: Option<u64>,
+    /// Log entries whose events are left out while this node rebuilds its index; only of events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) missing: Option<MissingView>,
+}
+
+/// Log entries, both ends included.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = Missing)]
+pub(crate) struct MissingView {
+    /// The first one.
+    pub(crate) from: u64,
+    /// The last one.
+    pub(crate) through: u64,
 }
 
 /// The parameters of every list.

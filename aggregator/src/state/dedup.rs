@@ -32,9 +32,11 @@ pub struct Mark {
     pub seq: u64,
     /// The chain hash there; 0 before the first.
     pub chain: u64,
+    /// Events applied up to there; those of batches that were passed over are not among them.
+    pub events: u64,
 }
 
-record!(Mark { seq, chain });
+record!(Mark { seq, chain, events });
 
 /// One start of a sensor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,8 +134,8 @@ impl Epochs {
         let lanes = self.open.iter().flat_map(|open| Lane::ALL.map(|lane| (open, lane)));
         lanes
             .map(|(open, lane)| {
-                let Mark { seq, chain } = open.mark(lane);
-                Watermark { epoch: open.epoch, lane, seq, chain }
+                let Mark { seq, chain, events } = open.mark(lane);
+                Watermark { epoch: open.epoch, lane, seq, chain, events }
             })
             .collect()
     }
@@ -170,10 +172,12 @@ impl Epochs {
         }
     }
 
-    /// Moves a lane's watermark.
-    pub(super) fn advance(&mut self, epoch: u64, lane: Lane, to: Mark) {
+    /// Moves a lane's watermark over a batch of which so many events were applied.
+    pub(super) fn advance(&mut self, epoch: u64, lane: Lane, seq: u64, chain: u64, events: u32) {
         if let Some(open) = self.open.iter_mut().find(|open| open.epoch == epoch) {
-            *open.mark_mut(lane) = to;
+            let mark = open.mark_mut(lane);
+            let events = mark.events.saturating_add(u64::from(events));
+            *mark = Mark { seq, chain, events };
         }
     }
 }

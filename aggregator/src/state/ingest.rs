@@ -11,7 +11,6 @@ use wardmesh_common::wire::message::Reason;
 use wardmesh_common::wire::v1::{self, Batched};
 
 use super::command::Submission;
-use super::dedup::Mark;
 use super::effects::{AppliedBatch, Effects};
 use super::findings::EventRef;
 use super::observe::{Place, Run};
@@ -145,8 +144,8 @@ impl State {
         tally: &Tally,
     ) {
         let Some(sensor) = self.sensors.get_mut(&submission.sensor) else { return };
-        let mark = Mark { seq: header.seq, chain: header.chain };
-        sensor.epochs.advance(header.epoch, header.lane, mark);
+        let Header { epoch, lane, seq, chain, events, .. } = *header;
+        sensor.epochs.advance(epoch, lane, seq, chain, events);
         sensor.clock_offset = submission.clock_offset;
         sensor.last_received = Some(entry.at);
         sensor.batches = sensor.batches.saturating_add(1);

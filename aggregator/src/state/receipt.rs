@@ -61,4 +61,6 @@ pub struct Watermark {
     pub seq: u64,
     /// The chain hash there; 0 before the first.
     pub chain: u64,
+    /// Events applied up to there.
+    pub events: u64,
 }

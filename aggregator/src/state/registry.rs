@@ -4,7 +4,7 @@ use wardmesh_common::id::SensorId;
 
 use super::State;
 use super::command::{DefineSite, Enrol, OpenEpoch, Skip};
-use super::dedup::{Epochs, Mark, Passing};
+use super::dedup::{Epochs, Passing};
 use super::receipt::{OpenedEpoch, Receipt};
 use super::sensors::{Sensor, clipped};
 use super::sites::Site;
@@ -166,8 +166,7 @@ impl State {
             }
             Passing::Passed => Receipt::Accepted,
             Passing::Next => {
-                let mark = Mark { seq: skip.seq, chain: skip.chain };
-                sensor.epochs.advance(skip.epoch, skip.lane, mark);
+                sensor.epochs.advance(skip.epoch, skip.lane, skip.seq, skip.chain, 0);
                 sensor.lost_events = sensor.lost_events.saturating_add(u64::from(skip.events));
                 sensor.reject(&skip.reason);
                 Receipt::Accepted

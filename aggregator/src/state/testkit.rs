@@ -126,7 +126,8 @@ impl Feed {
             previous_chain: mark.chain,
         };
         let bytes = seal(&with, archive, true);
-        *mark = Mark { seq: mark.seq + 1, chain: Frame::open(&bytes).unwrap().header.chain };
+        let chain = Frame::open(&bytes).unwrap().header.chain;
+        *mark = Mark { seq: mark.seq + 1, chain, events: 0 };
         bytes
     }
 

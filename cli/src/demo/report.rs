@@ -13,6 +13,9 @@ use crate::output::{Table, text};
 /// Devices that are read at most.
 const DEVICES_MAX: usize = 100_000;
 
+/// The longest cell of the inventory, characters: six columns fit a wide terminal.
+const CELL_MAX: usize = 28;
+
 /// Rows of the inventory that are shown.
 const ROWS: usize = 12;
 
@@ -84,7 +87,7 @@ impl Report {
         writeln!(out, "\n{} nodes hold {agreed} state.\n", self.nodes)?;
         let base = format!("http://{}", mesh.nodes()[0].http_address);
         writeln!(out, "HTTP API    {base}/api/v1   (documentation: {base}/docs)\n\nTry:")?;
-        writeln!(out, "  curl '{base}/api/v1/devices?class=infusion-pump'")?;
+        writeln!(out, "  curl '{base}/api/v1/devices?class=ct-scanner'")?;
         writeln!(out, "  curl '{base}/api/v1/findings'")?;
         let device = self.devices.first().context("there are no devices")?;
         writeln!(out, "  curl '{base}/api/v1/devices/{}/evidence'", text(&device["id"]))?;
@@ -111,7 +114,7 @@ impl Report {
         let mut table = Table::new(&["MAC", "CLASS", "VENDOR", "MODEL", "NAME", "SITES"]);
         let classed = self.devices.iter().filter(|device| device["class"].is_string());
         for device in classed.take(ROWS) {
-            let cell = |key: &str| text(&device[key]);
+            let cell = |key: &str| shortened(&text(&device[key]));
             table.row(["macs", "class", "vendor", "model", "hostnames", "sites"].map(cell));
         }
         table
@@ -124,5 +127,12 @@ impl Report {
             table.row(["rule", "severity", "sites", "title"].map(cell));
         }
         table
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(CELL_MAX) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{}…", &text[..at]),
     }
 }

@@ -1,3 +1,5 @@
+//! A seed gives the same bytes, a flag what it says, and tshark finds no fault in either.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,8 +5,7 @@
 //! | `us-portable-1` | **moves**: one device, never at two sites at once | a: 0-400, b: 600-1000 |
 //! | `pump-clone-1` | **concurrent**: two devices with one MAC address | b: 0-1000, c: 0-1000 |
 //!
-//! Their MAC addresses are fixed, whatever the seed; the sites' captures must share start and
-//! length.
+//! Their MAC addresses are fixed for any seed; the sites' captures must share start and length.
 
 use wardmesh_common::net::MacAddress;
 

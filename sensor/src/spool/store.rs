@@ -23,6 +23,9 @@ const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// Segments hold whole values: larger pages spill into files that sled never syncs.
 const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
 
+/// Earlier starts that a hello lists: with the current one the aggregator keeps 16 open.
+const HELD_MAX: usize = 15;
+
 const KEY_LENGTH: usize = 17;
 
 /// The tables of an open spool; clones share them.
@@ -218,7 +221,8 @@ impl Store {
         let mut starts = self.starts();
         let current = starts.pop().map_or(0, |(_, epoch)| epoch);
         let held = starts.into_iter().filter(|(start, _)| self.holds(*start)).map(|(_, e)| e);
-        Epochs { current, held: held.collect() }
+        // The oldest first, since they are sent first: what is not listed has not been sent.
+        Epochs { current, held: held.take(HELD_MAX).collect() }
     }
 
     pub(super) fn status(&self) -> Result<SpoolStatus, SpoolError> {

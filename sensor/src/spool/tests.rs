@@ -1,3 +1,5 @@
+//! The spool across closing, damage, a full budget and a new epoch.
+
 use super::*;
 
 const LARGE: u64 = 1 << 30;

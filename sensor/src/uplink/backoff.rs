@@ -22,7 +22,7 @@ impl Backoff {
     pub(super) fn next(&mut self, random: u64) -> Duration {
         let nanos = u64::try_from(self.ceiling.as_nanos()).unwrap_or(u64::MAX);
         self.ceiling = (self.ceiling * 2).min(self.max);
-        Duration::from_nanos((u128::from(nanos) * u128::from(random) >> 64) as u64)
+        Duration::from_nanos(((u128::from(nanos) * u128::from(random)) >> 64) as u64)
     }
 
     /// A session came online: the next pause is short again.

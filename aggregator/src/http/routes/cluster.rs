@@ -12,13 +12,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wardmesh_common::id::NodeId;
 
-use super::sensors::epoch;
 use crate::http::Api;
 use crate::http::backend::{
     ClusterStatus, Consistency, InitError, InitRequest, Member, MemberStatus, Reading,
 };
 use crate::http::body::Body;
-use crate::http::fresh::{RETRY, ReadParameters, millis};
+use crate::http::form::{hex, millis};
+use crate::http::fresh::{RETRY, ReadParameters};
 use crate::http::page::{LIMIT_MAX, List, Page};
 use crate::http::problem::{Problem, ProblemBody, kinds};
 use crate::http::query::Asked;
@@ -64,7 +64,7 @@ struct DigestView {
 
 impl From<Digest> for DigestView {
     fn from(digest: Digest) -> Self {
-        Self { index: digest.index, value: epoch(digest.value) }
+        Self { index: digest.index, value: hex(digest.value) }
     }
 }
 

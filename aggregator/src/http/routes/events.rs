@@ -8,8 +8,9 @@ use wardmesh_common::time::Timestamp;
 
 use crate::http::Api;
 use crate::http::backend::{Consistency, EventsError};
-use crate::http::fresh::{RETRY, ReadParameters, time};
-use crate::http::page::{List, PageParameters, Paging};
+use crate::http::form::time;
+use crate::http::fresh::{RETRY, ReadParameters};
+use crate::http::page::{List, MissingView, PageParameters, Paging};
 use crate::http::problem::{Problem, ProblemBody, kinds};
 use crate::http::query::{Asked, Parameters};
 use crate::store::{EventPage, EventQuery, EventRef, NotAnEventRef};
@@ -49,11 +50,12 @@ async fn list(State(api): State<Api>, asked: Asked) -> Result<Response, Problem>
     let now = api.backend.state().at();
     let query = query(&asked, &parameters, &paging, now)?;
     let (since, until) = (query.since, query.until);
-    let EventPage { events, next, history_from, .. } = scan(&api, query).await?;
+    let EventPage { events, next, history_from, missing, .. } = scan(&api, query).await?;
     let state = api.backend.state();
     let mut meta = fresh.meta(&state, &asked.principal.tenant);
     (meta.since, meta.until) = (since.map(time), until.map(time));
     meta.history_from = Some(history_from);
+    meta.missing = missing.map(|gap| MissingView { from: gap.from, through: gap.through });
     let page = paging.page(next.map(key), since, until);
     Ok(fresh.list(&asked, events.into_iter().map(EventItem::of).collect(), page, meta))
 }
@@ -88,9 +90,8 @@ fn query(
 
 fn after(parameters: &Parameters<'_>) -> Result<Option<EventRef>, Problem> {
     let Some(text) = parameters.one("after")? else { return Ok(None) };
-    text.parse()
-        .map(Some)
-        .map_err(|cause: NotAnEventRef| Problem::parameter("after", &cause.to_string()))
+    let read = text.parse();
+    read.map(Some).map_err(|cause: NotAnEventRef| Problem::parameter("after", cause))
 }
 
 async fn scan(api: &Api, query: EventQuery) -> Result<EventPage, Problem> {

@@ -12,7 +12,8 @@ use wardmesh_common::id::{DeviceId, FindingId, MintedId, SiteId};
 
 use crate::http::Api;
 use crate::http::backend::Consistency;
-use crate::http::fresh::{ReadParameters, time};
+use crate::http::form::time;
+use crate::http::fresh::ReadParameters;
 use crate::http::page::{List, PageParameters, Paging, take};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::query::{Asked, Parameters};

@@ -22,7 +22,6 @@ use crate::state::sensors::Sensor;
 
 mod view;
 
-pub(in crate::http) use view::epoch;
 use view::{SensorView, WatermarkView};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {

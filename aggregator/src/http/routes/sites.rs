@@ -12,11 +12,12 @@ use wardmesh_common::id::SiteId;
 use crate::http::Api;
 use crate::http::backend::Consistency;
 use crate::http::body::Body;
-use crate::http::fresh::{ReadParameters, time, time_of};
+use crate::http::form::{time, time_of};
+use crate::http::fresh::{ReadParameters, applied_at};
 use crate::http::page::{List, PageParameters, Paging, take};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::query::Asked;
-use crate::http::silence::health_of;
+use crate::http::silence::Watch;
 use crate::state::command::{Action, DefineSite};
 use crate::state::sites::Site;
 
@@ -80,16 +81,13 @@ async fn list(State(api): State<Api>, asked: Asked) -> Result<Response, Problem>
     let tenant = &asked.principal.tenant;
     let rows =
         state.sites(tenant).filter(|site| after.as_ref().is_none_or(|after| site.id > *after));
-    let health = |site: &Site| {
-        let there = state.sensors(tenant).filter(|sensor| sensor.site == site.id);
-        health_of(there, state.at())
-    };
+    let watch = Watch::of(&state, tenant);
     let taken = take(
         rows,
         (paging.limit, usize::MAX),
         |site| site.id.as_str().as_bytes().to_vec(),
         |_| true,
-        |site| SiteView::of(site, health(site)),
+        |site| SiteView::of(site, watch.health(&site.id)),
     );
     let page = paging.page(taken.last, None, None);
     Ok(fresh.list(&asked, taken.items, page, fresh.meta(&state, tenant)))
@@ -132,5 +130,5 @@ async fn define(
     let define = DefineSite { tenant, site, title: new.title.clone() };
     let index = api.propose(Action::DefineSite(define)).await?;
     let body = axum::Json(SiteDefined { id, title: new.title });
-    Ok(crate::http::fresh::applied_at(index, (StatusCode::CREATED, body).into_response()))
+    Ok(applied_at(index, (StatusCode::CREATED, body).into_response()))
 }

@@ -1,3 +1,5 @@
+//! The codec: what it writes it reads, and what it cannot read it names.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The log: openraft's suite, reopening, cut tails, and every flipped bit.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;

@@ -107,11 +107,13 @@ fn put_watermark(out: &mut Vec<u8>, watermark: &Watermark) {
     out.put_u8(watermark.lane.number());
     out.put_u64_le(watermark.seq);
     out.put_u64_le(watermark.chain);
+    out.put_u64_le(watermark.events);
 }
 
 fn watermark(reader: &mut Reader) -> Result<Watermark, Malformed> {
     let epoch = reader.u64("epoch")?;
     let lane = reader.u8("lane")?;
     let lane = Lane::from_number(lane).ok_or(Malformed::Unknown("lane", lane.into()))?;
-    Ok(Watermark { epoch, lane, seq: reader.u64("seq")?, chain: reader.u64("chain")? })
+    let (seq, chain) = (reader.u64("seq")?, reader.u64("chain")?);
+    Ok(Watermark { epoch, lane, seq, chain, events: reader.u64("events")? })
 }

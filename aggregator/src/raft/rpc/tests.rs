@@ -77,7 +77,7 @@ fn requests() -> Vec<Request> {
 fn replies() -> Vec<Reply> {
     let opened = OpenedEpoch {
         site: "st-jude".parse().unwrap(),
-        watermarks: vec![Watermark { epoch: 1, lane: Lane::Bulk, seq: 2, chain: 3 }],
+        watermarks: vec![Watermark { epoch: 1, lane: Lane::Bulk, seq: 2, chain: 3, events: 4 }],
     };
     let mut batches = vec![
         BatchReceipt::Applied,

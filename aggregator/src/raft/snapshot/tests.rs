@@ -1,3 +1,5 @@
+//! Snapshots: transfer, pruning, and every damaged byte.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use tempfile::TempDir;

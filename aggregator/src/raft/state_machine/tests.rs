@@ -1,3 +1,5 @@
+//! The seam: a real node of one writes, snapshots, purges and restarts.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;

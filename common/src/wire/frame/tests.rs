@@ -1,3 +1,5 @@
+//! Golden bytes, round trips, and every way in which bytes are no frame.
+
 use super::*;
 
 fn sample(archive: &[u8], compress: bool) -> Bytes {

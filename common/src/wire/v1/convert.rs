@@ -164,7 +164,7 @@ impl Batched<'_> {
         })
     }
 
-    /// The name at an index, which [`open`](super::open) has checked.
+    /// The name at an index, which [`open`](fn@super::open) has checked.
     #[must_use]
     pub fn name(&self, index: u16) -> &str {
         self.names.get(usize::from(index)).map_or("", |name| name.as_str())

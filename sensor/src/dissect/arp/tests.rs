@@ -1,3 +1,5 @@
+//! ARP by data: what each packet says, and what is refused.
+
 use super::super::testing::{Case, check, shake};
 use super::*;
 

@@ -1,3 +1,5 @@
+//! DHCP by data: what each message says, and what is refused.
+
 use super::super::testing::{Case, ascii, check, shake};
 use super::*;
 

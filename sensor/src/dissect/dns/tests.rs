@@ -1,3 +1,5 @@
+//! DNS by data: what each message says, and what is refused.
+
 use super::super::testing::{Case, check, shake, unhex};
 use super::*;
 

@@ -1,3 +1,5 @@
+//! LLDP by data: what each frame says, and what is refused.
+
 use super::super::testing::{Case, ascii, check, shake};
 use super::*;
 

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::fresh::time;
+use crate::http::form::time;
 use crate::state::devices::Device;
 use crate::state::evidence::Evidence;
 

@@ -5,8 +5,7 @@ use utoipa::ToSchema;
 use wardmesh_common::event::json::{Attributes, Counters};
 use wardmesh_common::event::{Attribute, Counter, Party, Peer, Service};
 
-use crate::http::fresh::time;
-use crate::http::routes::sensors::epoch;
+use crate::http::form::{hex, time};
 use crate::store::StoredEvent;
 
 /// What a sensor saw.
@@ -60,7 +59,7 @@ impl EventItem {
             id: stored.reference.to_string(),
             site: stored.site.to_string(),
             sensor: stored.sensor.to_string(),
-            epoch: epoch(stored.epoch),
+            epoch: hex(stored.epoch),
             lane: stored.lane.as_str(),
             seq: stored.seq,
             position: stored.reference.position,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use wardmesh_common::time::Timestamp;
 
-use crate::http::fresh::{time, time_of};
+use crate::http::form::{hex, time, time_of};
 use crate::http::silence::state_of;
 use crate::state::receipt::Watermark;
 use crate::state::sensors::{Fork, Sensor};
@@ -117,7 +117,7 @@ impl SensorView {
 impl ForkView {
     fn of(fork: &Fork) -> Self {
         Self {
-            epoch: epoch(fork.epoch),
+            epoch: hex(fork.epoch),
             seq: fork.seq,
             first_at: time(fork.first_at),
             last_at: time(fork.last_at),
@@ -146,16 +146,11 @@ pub(super) struct WatermarkView {
 impl WatermarkView {
     pub(super) fn of(mark: &Watermark) -> Self {
         Self {
-            epoch: epoch(mark.epoch),
+            epoch: hex(mark.epoch),
             lane: mark.lane.as_str(),
             contiguous_seq: mark.seq,
-            count: 0,
-            chain: epoch(mark.chain),
+            count: mark.events,
+            chain: hex(mark.chain),
         }
     }
-}
-
-/// A 64-bit number that JSON's readers would round: 16 hexadecimal digits.
-pub(in crate::http) fn epoch(number: u64) -> String {
-    format!("{number:016x}")
 }

@@ -1,0 +1,34 @@
+# The front door. Every recipe is a plain command that works without `just` as well.
+
+# What can be done here
+default:
+    @just --list --unsorted
+
+# What CI runs: every leg; installs nothing and leaves the working tree as it was
+check:
+    bash .ci/run --no-install
+
+# Format the code
+fmt:
+    cargo fmt --all
+
+# Clippy, warnings denied
+lint:
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# All tests, or those whose name holds FILTER: `just test reassembly`
+test *FILTER:
+    cargo test --locked --workspace {{ FILTER }}
+
+# The documentation of the crates, private items included
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+# Three nodes and three sites on this machine; Ctrl-C stops them and leaves nothing behind
+demo *FLAGS:
+    cargo run --locked --release --bin wardmesh -- demo {{ FLAGS }}
+
+# What a sensor reads from the captures of ../shared/data, one JSON object a line
+inspect-shared:
+    find ../shared/data/pcaps -type f \( -name '*.pcap' -o -name '*.pcapng' -o -name '*.cap' -o -name '*.gz' \) -print0 | sort -z | \
+        xargs -0 cargo run --locked --release --bin wardmesh-sensor -- inspect
