@@ -10,7 +10,7 @@ use wardmesh_common::wire::frame::{Frame, Header, Schema};
 use wardmesh_common::wire::v1;
 
 use super::command::{Action, Command, Skip, Submission};
-use super::dedup::{Epoch, Epochs, Mark, Passing};
+use super::dedup::{Epoch, Epochs, Passing};
 
 /// A sensor as the log tells of it.
 #[derive(Debug, Default)]
@@ -91,8 +91,7 @@ impl Sifter {
             Passing::Passed | Passing::Closed => false,
         };
         if due {
-            let mark = Mark { seq: skip.seq, chain: skip.chain };
-            heard.epochs.advance(skip.epoch, skip.lane, mark);
+            heard.epochs.advance(skip.epoch, skip.lane, skip.seq, skip.chain, 0);
         }
     }
 
@@ -114,8 +113,8 @@ impl Sifter {
             v1::open(archive, header.events).is_ok_and(|batch| batch.sensor == submission.sensor.0)
         });
         if sound {
-            let mark = Mark { seq: header.seq, chain: header.chain };
-            heard.epochs.advance(header.epoch, header.lane, mark);
+            let Header { epoch, lane, seq, chain, events, .. } = header;
+            heard.epochs.advance(epoch, lane, seq, chain, events);
         }
         sound
     }
@@ -147,6 +146,7 @@ mod tests {
     use super::*;
     use crate::state::State;
     use crate::state::command::{DefineSite, Enrol, OpenEpoch};
+    use crate::state::dedup::Mark;
     use crate::state::testkit::{Feed, at, sensor, sighting, site, tenant};
     use wardmesh_common::id::ClusterId;
     use wardmesh_common::map::HashKey;
@@ -189,7 +189,7 @@ mod tests {
         let poisoned = one.marks[1];
         let [d, e] = std::array::from_fn(|_| one.batch(&event()));
         let mut restored = Feed::new(sensor(1), 1);
-        restored.marks[1] = Mark { seq: 5, chain: 77 };
+        restored.marks[1] = Mark { seq: 5, chain: 77, events: 0 };
         let forked = restored.batch(&event());
         let [f, g] = std::array::from_fn(|_| two.batch(&event()));
         let of = |feed: &Feed, frames: &[&bytes::Bytes]| {
