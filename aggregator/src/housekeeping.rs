@@ -1,40 +1,35 @@
 //! What a node does beside serving: archives applied commands, keeps to its retention, and feeds the
 //! query index what it lacks. One thread, never inside `apply`.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use wardmesh_common::id::SensorId;
 use wardmesh_common::time::Timestamp;
-use wardmesh_common::wire::Lane;
-use wardmesh_common::wire::frame::Frame;
 
 use crate::config::RetentionConfig;
 use crate::raft::log_store::LogStore;
 use crate::replica::Replica;
 use crate::state::command::{Action, Command};
 use crate::state::effects::AppliedBatch;
+use crate::state::sift::Sifter;
 use crate::store::StoreError;
 use crate::store::archive::Retention;
 
 /// How often there is something to do.
 const PERIOD: Duration = Duration::from_millis(500);
 
+/// The first log index that a command can have: Raft's own entry comes before it.
+const FIRST_COMMAND: u64 = 1;
+
 /// Bytes of log before a file is written: what is archived can be purged, and the log is read whole
 /// at every start.
 const LOG_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
 /// Works until `stop` turns true.
-pub fn run(
-    replica: &Replica,
-    log: &LogStore,
-    retention: &RetentionConfig,
-    stop: &Arc<AtomicBool>,
-) {
+pub fn run(replica: &Replica, log: &LogStore, retention: &RetentionConfig, stop: &Arc<AtomicBool>) {
     while !stop.load(Ordering::Acquire) {
-        if let Err(cause) = once(replica, log, retention) {
+        if let Err(cause) = once(replica, log, retention, stop) {
             tracing::error!(%cause, "housekeeping");
         }
         std::thread::sleep(PERIOD);
@@ -45,6 +40,7 @@ fn once(
     replica: &Replica,
     log: &LogStore,
     retention: &RetentionConfig,
+    stop: &AtomicBool,
 ) -> Result<(), StoreError> {
     let store = replica.store();
     let applied = replica.state().applied();
@@ -56,29 +52,35 @@ fn once(
         tracing::info!(?through, "archived");
         store.retain(&Retention { bytes_max: retention.archive_bytes, since: Timestamp::EPOCH })?;
     }
-    reindex(replica, log)
+    reindex(replica, log, stop)
 }
 
 /// Feeds the index the rows that it lacks, from log and archive.
 ///
-/// A batch may stand in the log several times, sent again after a change of leader: its first
-/// occurrence is the one that counts.
-fn reindex(replica: &Replica, log: &LogStore) -> Result<(), StoreError> {
+/// What came of a batch depends on all that came before it: history is read from its beginning.
+fn reindex(replica: &Replica, log: &LogStore, stop: &AtomicBool) -> Result<(), StoreError> {
     let store = replica.store();
     let Some(missing) = store.missing(log) else { return Ok(()) };
     if missing.through > replica.state().applied() {
         return Ok(());
     }
     tracing::info!(from = missing.from, through = missing.through, "feeding the query index again");
-    let mut seen = BTreeSet::new();
+    let history_from = store.history_from(log);
+    let mut sifter = Sifter::new(history_from <= FIRST_COMMAND);
     let mut scratch = Vec::new();
-    for index in missing.from..=missing.through {
-        let bytes = store.command(index, log)?;
-        let rows = bytes.map_or_else(Vec::new, |bytes| match Command::decode(bytes) {
-            Ok(command) => rows(replica, &command, &mut seen, &mut scratch),
-            Err(cause) => {
-                tracing::error!(index, %cause, "an entry cannot be read again");
+    for index in history_from..=missing.through {
+        if stop.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let command = store.command(index, log)?.map(Command::decode).transpose();
+        let command =
+            command.map_err(|cause| StoreError::Entry { index, cause: cause.to_string() })?;
+        let rows = command.map_or_else(Vec::new, |command| {
+            let applied = sifter.sift(&command, &mut scratch);
+            if index < missing.from {
                 Vec::new()
+            } else {
+                rows(replica, &command, &applied, &mut scratch)
             }
         });
         if !rows.is_empty() || index == missing.through {
@@ -88,28 +90,17 @@ fn reindex(replica: &Replica, log: &LogStore) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A batch's place.
-type Place = (SensorId, u64, Lane, u64);
-
 fn rows(
     replica: &Replica,
     command: &Command,
-    seen: &mut BTreeSet<Place>,
+    applied: &[u32],
     scratch: &mut Vec<u8>,
 ) -> Vec<AppliedBatch> {
     let Action::Ingest(submissions) = &command.action else { return Vec::new() };
     let state = replica.state();
-    let first = |sensor, frame: &[u8], seen: &mut BTreeSet<Place>| {
-        Frame::open(frame).is_ok_and(|frame| {
-            seen.insert((sensor, frame.header.epoch, frame.header.lane, frame.header.seq))
-        })
+    let row = |ordinal: &u32| {
+        let submission = submissions.get(*ordinal as usize)?;
+        state.row_of(*ordinal, submission, command.at, scratch)
     };
-    submissions
-        .iter()
-        .enumerate()
-        .filter(|(_, submission)| first(submission.sensor, &submission.frame, seen))
-        .filter_map(|(at, submission)| {
-            state.row_of(u32::try_from(at).ok()?, submission, command.at, scratch)
-        })
-        .collect()
+    applied.iter().filter_map(row).collect()
 }

@@ -24,7 +24,7 @@ use crate::access::Server;
 use crate::api::Client;
 
 /// The name of the throw-away cluster.
-const CLUSTER: &str = "local";
+pub const CLUSTER: &str = "local";
 
 /// How long the nodes may take to start, elect a leader, or stop.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -143,6 +143,12 @@ impl Mesh {
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// The authority of the ingest port: what it signs for a sensor is accepted there.
+    #[must_use]
+    pub fn ingest_authority(&self) -> &Authority {
+        &self.ingest
     }
 
     /// Everything of this mesh lies here.

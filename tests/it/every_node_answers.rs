@@ -68,10 +68,16 @@ fn every_node_answers_every_route() {
 
     let left = (world.leader() + 1) % NODES;
     (0..NODES).filter(|node| *node != left).for_each(|node| world.kill(node));
-    for path in &routes {
-        for consistency in ["leader", "linearizable"] {
-            refuses_without_leader(&world, left, path, consistency);
+    // All at once: each waits as long as an election takes.
+    std::thread::scope(|scope| {
+        for path in &routes {
+            for consistency in ["leader", "linearizable"] {
+                let world = &world;
+                scope.spawn(move || refuses_without_leader(world, left, path, consistency));
+            }
         }
+    });
+    for path in &routes {
         world.get(left, path, &[("consistency", "local")]);
     }
     assert_eq!(status_of(&world, left, "/livez"), 200);

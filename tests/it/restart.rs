@@ -6,8 +6,11 @@ use serde_json::Value;
 
 use crate::harness::{NODES, Site, World, judge, scenario};
 
-fn filled() -> (World, [Site; 1]) {
-    let world = World::found();
+/// Entries between two snapshots, where there are any.
+const SNAPSHOT_ENTRIES: u64 = 15;
+
+fn filled(snapshots: Option<u64>) -> (World, [Site; 1]) {
+    let world = World::found_with_snapshots_every(snapshots);
     let sites = [world.site(&scenario("a", 40, 5, 2))];
     world.replay_whole(&sites);
     (world, sites)
@@ -21,7 +24,7 @@ fn devices(world: &World, node: usize) -> Vec<Value> {
 
 #[test]
 fn all_nodes_come_back_from_a_power_cut_with_everything() {
-    let (mut world, sites) = filled();
+    let (mut world, sites) = filled(None);
     let events = judge::exactly_once(&world, &sites);
     let before: Vec<_> = (0..NODES).map(|node| devices(&world, node)).collect();
     assert!(before[0].len() >= 40 && before.iter().all(|one| *one == before[0]));
@@ -36,28 +39,25 @@ fn all_nodes_come_back_from_a_power_cut_with_everything() {
 
 #[test]
 fn a_lost_or_damaged_index_is_built_anew() {
-    let (mut world, sites) = filled();
+    let (mut world, sites) = filled(Some(SNAPSHOT_ENTRIES));
     let events = judge::exactly_once(&world, &sites);
-    let damages: [(&str, fn(&Path)); 3] = [
-        ("gone", |index| std::fs::remove_dir_all(index).unwrap()),
-        ("flipped bytes", |index| flip_bytes(&index.join("db"), 997)),
-        ("cut short", |index| cut(&index.join("db"))),
+    let damages: [fn(&Path); 3] = [
+        |index| std::fs::remove_dir_all(index).unwrap(),
+        |index| flip_bytes(&index.join("db"), 997),
+        |index| cut(&index.join("db")),
     ];
-    for (node, (what, damage)) in damages.into_iter().enumerate() {
+    for (node, damage) in damages.into_iter().enumerate() {
         world.kill(node);
         damage(&world.data(node, "store/index"));
         world.start(node);
-        crate::harness::wait_until(what, || {
-            let query = [("consistency", "local"), ("sensor", &sites[0].files.sensor.to_string())];
-            world.try_get(node, "/api/v1/events", &query).is_ok()
-        });
+        world.await_events(node);
     }
     assert_eq!(judge::exactly_once(&world, &sites), events);
 }
 
 #[test]
 fn a_damaged_log_is_refused_with_file_and_offset() {
-    let (mut world, _) = filled();
+    let (mut world, _) = filled(None);
     let node = (world.leader() + 1) % NODES;
     world.kill(node);
     let chunk = chunk(&world.data(node, "raft"));

@@ -3,7 +3,7 @@
 use quinn::{RecvStream, SendStream};
 use wardmesh_common::id::{SensorId, TenantId};
 use wardmesh_common::time::Timestamp;
-use wardmesh_common::wire::message::{Hello, Mark, Message, Reason, Refusal, Welcome};
+use wardmesh_common::wire::message::{Hello, Mark, Message, NotAMessage, Reason, Refusal, Welcome};
 use wardmesh_common::wire::{FRAME_LENGTH_MAX, Lane, frame};
 use wardmesh_common::{clock, link};
 
@@ -85,7 +85,9 @@ async fn answer(
     let lane = frame.header.lane;
     let hello = match Message::open(&bytes) {
         Ok(Message::Hello(hello)) => hello,
-        Ok(_) => return Err(refusal(Reason::OutOfTurn, &"a hello was due")),
+        Ok(_) | Err(NotAMessage::Batch) => {
+            return Err(refusal(Reason::OutOfTurn, &"a hello was due"));
+        }
         Err(cause) => return Err(refusal(Reason::Malformed, &cause)),
     };
     let cluster = check(ingest, holder, &hello)?;

@@ -50,17 +50,15 @@ pub async fn serve(ingest: Arc<Ingest>, connection: Connection) {
     ingest.metrics.sessions.inc();
     let sensor = holder.sensor;
     tracing::info!(%sensor, %remote, "sensor connected");
+    // A lane that is refused takes the other with it: who was cut off on one would go on there.
     let lanes = async {
-        let (one, two) =
-            tokio::join!(lane(&ingest, &holder, &connection), lane(&ingest, &holder, &connection));
-        [one, two]
+        tokio::try_join!(lane(&ingest, &holder, &connection), lane(&ingest, &holder, &connection))
     };
     tokio::select! {
         ends = lanes => {
-            for refusal in ends.into_iter().filter_map(Result::err) {
-                let (reason, detail) = (refusal.reason, refusal.detail);
+            if let Err(Refusal { reason, detail }) = ends {
                 ingest.metrics.rejected(reason);
-                tracing::warn!(%sensor, %remote, %reason, detail, "lane closed");
+                tracing::warn!(%sensor, %remote, %reason, detail, "connection cut");
             }
         }
         () = revoked(&ingest, &holder) => {

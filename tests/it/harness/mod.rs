@@ -171,6 +171,44 @@ impl World {
         (all.items, all.meta["history_from"].as_u64().unwrap())
     }
 
+    /// Waits until a node's query index is whole again.
+    #[track_caller]
+    pub(crate) fn await_events(&self, node: usize) {
+        wait_until("the query index is whole", || {
+            let query = [("consistency", "local"), ("limit", "1")];
+            self.try_get(node, "/api/v1/events", &query).is_ok()
+        });
+    }
+
+    /// Commits commands that change little until a node has made a snapshot.
+    #[track_caller]
+    pub(crate) fn await_snapshot(&self, node: usize) {
+        let snapshots = self.data(node, "raft/snapshots");
+        wait_until("a snapshot", || {
+            (0..50).for_each(|number| {
+                self.mesh.add_site("renamed", &format!("name {number}")).unwrap();
+            });
+            std::fs::read_dir(&snapshots).unwrap().count() > 0
+        });
+    }
+
+    /// Throws a node's query index away and lets it be built anew.
+    pub(crate) fn rebuild_index(&mut self, node: usize) {
+        self.kill(node);
+        std::fs::remove_dir_all(self.data(node, "store/index")).unwrap();
+        self.start(node);
+        self.await_events(node);
+    }
+
+    /// A node's counters and gauges, as Prometheus reads them: the sum of all samples whose name and
+    /// labels begin so.
+    pub(crate) fn metric(&self, node: usize, begin: &str) -> u64 {
+        let url = format!("http://{}/metrics", self.mesh.nodes()[node].http_address);
+        let text = ureq::get(&url).call().unwrap().body_mut().read_to_string().unwrap();
+        let samples = text.lines().filter(|line| line.starts_with(begin));
+        samples.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
+    }
+
     /// Waits until all running nodes have applied what is committed now; returns that index and the
     /// digest that all of them report there.
     pub(crate) fn settle(&self) -> (u64, String) {
