@@ -32,8 +32,8 @@ const BULK_LINGER: Duration = Duration::from_millis(500);
 /// Events on their way into batches.
 #[derive(Debug)]
 pub struct Batcher {
-    sensor: SensorId,
-    interfaces: Vec<String>,
+    /// What every batch begins as.
+    empty: BatchBuilder,
     lanes: [Open; 2],
     /// Events that are larger than a batch and so were left out.
     oversized: u64,
@@ -52,25 +52,23 @@ impl Batcher {
     /// No events yet, of a sensor with these interfaces.
     #[must_use]
     pub fn new(sensor: SensorId, interfaces: Vec<String>) -> Self {
-        let open = |lane, linger| Open {
-            lane,
-            linger,
-            builder: BatchBuilder::new(sensor, &interfaces),
-            since: None,
-        };
+        let empty = BatchBuilder::new(sensor, &interfaces);
+        let open = |lane, linger| Open { lane, linger, builder: empty.clone(), since: None };
         let lanes = [open(Lane::Urgent, URGENT_LINGER), open(Lane::Bulk, BULK_LINGER)];
-        Self { sensor, interfaces, lanes, oversized: 0 }
+        Self { empty, lanes, oversized: 0 }
     }
 
     /// Adds an event; returns the batch that had no room for it, if one is full now.
     pub fn push(&mut self, event: &Event, now: Timestamp) -> Option<Archive> {
-        let empty = BatchBuilder::new(self.sensor, &self.interfaces);
         let open = &mut self.lanes[usize::from(event.kind != EventKind::Health)];
-        if !empty.has_room(event) {
-            self.oversized += 1;
-            return None;
+        let mut full = None;
+        if !open.builder.has_room(event) {
+            if !self.empty.has_room(event) {
+                self.oversized += 1;
+                return None;
+            }
+            full = open.take(self.empty.clone());
         }
-        let full = (!open.builder.has_room(event)).then(|| open.take(empty)).flatten();
         open.builder.push(event);
         open.since.get_or_insert(now);
         full
@@ -101,8 +99,7 @@ impl Batcher {
     }
 
     fn seal(&mut self, due: impl Fn(&Open) -> bool) -> Option<Archive> {
-        let empty = BatchBuilder::new(self.sensor, &self.interfaces);
-        self.lanes.iter_mut().find(|open| due(open))?.take(empty)
+        self.lanes.iter_mut().find(|open| due(open))?.take(self.empty.clone())
     }
 }
 
