@@ -1,6 +1,7 @@
 //! Events to encode and apply: those of generated traffic, and a made-up mix of any size.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 
 use wardmesh_common::event::{Attribute, Counter, Event, EventKind, Party, Peer, Service};
 use wardmesh_common::net::{MacAddress, Transport};
@@ -14,15 +15,33 @@ use wardmesh_sensor::pipeline::Pipeline;
 ///
 /// # Errors
 /// Where it is none.
-pub fn of_capture(path: &std::path::Path) -> anyhow::Result<Vec<Event>> {
+pub fn of_capture(path: &Path) -> anyhow::Result<Vec<Event>> {
+    let mut all = Vec::new();
+    each(path, |events| all.append(events))?;
+    Ok(all)
+}
+
+/// How many events a capture gives; none is kept.
+///
+/// # Errors
+/// Where it is none.
+pub fn count(path: &Path) -> anyhow::Result<usize> {
+    let mut count = 0;
+    each(path, |events| count += events.drain(..).len())?;
+    Ok(count)
+}
+
+fn each(path: &Path, mut take: impl FnMut(&mut Vec<Event>)) -> anyhow::Result<()> {
     let mut file = CaptureFile::open(path)?;
     let mut pipeline = Pipeline::new(DISSECTORS, HashKey([7; 16]), Limits::default());
     let mut events = Vec::new();
     while let Ok(Some(frame)) = file.next_frame() {
         pipeline.push(&frame, &mut events);
+        take(&mut events);
     }
     pipeline.finish(&mut events);
-    Ok(events)
+    take(&mut events);
+    Ok(())
 }
 
 /// The `number`th event of a network of `devices` stations: of ten, three sightings, five flows, one

@@ -59,17 +59,17 @@ impl Batcher {
     }
 
     /// Adds an event; returns the batch that had no room for it, if one is full now.
-    pub fn push(&mut self, event: &Event, now: Timestamp) -> Option<Archive> {
+    pub fn push(&mut self, event: Event, now: Timestamp) -> Option<Archive> {
         let open = &mut self.lanes[usize::from(event.kind != EventKind::Health)];
         let mut full = None;
-        if !open.builder.has_room(event) {
-            if !self.empty.has_room(event) {
+        if !open.builder.has_room(&event) {
+            if !self.empty.has_room(&event) {
                 self.oversized += 1;
                 return None;
             }
             full = open.take(self.empty.clone());
         }
-        open.builder.push(event);
+        open.builder.push_owned(event);
         open.since.get_or_insert(now);
         full
     }
@@ -140,7 +140,7 @@ mod tests {
     fn seals_by_count_and_by_linger() {
         let (mut batcher, at) = (batcher(), Timestamp::from_parts(10, 0));
         let sealed: Vec<_> = (0..1_100)
-            .filter_map(|_| batcher.push(&event(EventKind::Flow, 8), at))
+            .filter_map(|_| batcher.push(event(EventKind::Flow, 8), at))
             .map(|archive| (archive.lane, archive.events))
             .collect();
         assert_eq!(sealed, [(Lane::Bulk, 512), (Lane::Bulk, 512)]);
@@ -155,7 +155,7 @@ mod tests {
         let (mut batcher, at) = (batcher(), Timestamp::EPOCH);
         for size in [10_000, 50_000, 112 * 1024] {
             for _ in 0..40 {
-                if let Some(archive) = batcher.push(&event(EventKind::Flow, size), at) {
+                if let Some(archive) = batcher.push(event(EventKind::Flow, size), at) {
                     assert!(archive.bytes.len() <= ARCHIVE_LENGTH_MAX);
                     v1::open(&archive.bytes, archive.events).unwrap();
                 }
@@ -168,8 +168,8 @@ mod tests {
     #[test]
     fn health_overtakes() {
         let (mut batcher, at) = (batcher(), Timestamp::EPOCH);
-        batcher.push(&event(EventKind::Flow, 1), at);
-        batcher.push(&event(EventKind::Health, 1), at);
+        batcher.push(event(EventKind::Flow, 1), at);
+        batcher.push(event(EventKind::Health, 1), at);
         let lanes: Vec<_> = std::iter::from_fn(|| batcher.drain()).map(|a| a.lane).collect();
         assert_eq!(lanes, [Lane::Urgent, Lane::Bulk]);
     }

@@ -142,7 +142,7 @@ impl Feed {
             // A file is one segment, whatever interfaces its capture had.
             event.interface = 0;
             self.fed.events += 1;
-            if let Some(archive) = batcher.push(&event, now) {
+            if let Some(archive) = batcher.push(event, now) {
                 self.spool(archive)?;
             }
         }

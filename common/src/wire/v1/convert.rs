@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use indexmap::IndexSet;
+use rkyv::api::high::to_bytes_in;
 use rkyv::rancor;
 
 use super::{
@@ -72,10 +73,15 @@ impl BatchBuilder {
 
     /// Adds an event that [`has_room`](Self::has_room) said yes to.
     pub fn push(&mut self, event: &event::Event) {
-        self.length += length_of(event);
+        self.push_owned(event.clone());
+    }
+
+    /// The same for an event that is not needed any more: none of its texts is copied.
+    pub fn push_owned(&mut self, event: event::Event) {
+        self.length += length_of(&event);
         let event = Event {
             observed_at: event.observed_at.as_nanos(),
-            sighting: sighting::key(event).0,
+            sighting: sighting::key(&event).0,
             kind: kind(event.kind),
             interface: event.interface,
             device: Party {
@@ -95,8 +101,8 @@ impl BatchBuilder {
             }),
             attributes: event
                 .attributes
-                .iter()
-                .map(|a| Attribute { key: self.name(&a.key), values: a.values.clone() })
+                .into_iter()
+                .map(|a| Attribute { key: self.name(&a.key), values: a.values })
                 .collect(),
             counters: event
                 .counters
@@ -131,13 +137,14 @@ impl BatchBuilder {
     /// Only if memory cannot be had: the writer is a growing vector.
     pub fn finish(mut self) -> Result<(Vec<u8>, u32), rancor::Error> {
         self.batch.names = self.names.into_iter().collect();
-        let archive = rkyv::to_bytes::<rancor::Error>(&self.batch)?;
-        Ok((archive.into_vec(), self.batch.events.len() as u32))
+        let room = Vec::with_capacity(self.length);
+        let archive = to_bytes_in::<_, rancor::Error>(&self.batch, room)?;
+        Ok((archive, self.batch.events.len() as u32))
     }
 }
 
 /// Where names that are constants of the program stand in the batch, found by their address instead
-/// of their text: an event has up to ten names, and hashing them took a third of a push.
+/// of their text: an event has up to ten names, each of which would be hashed.
 #[derive(Clone, Debug)]
 struct Recent([Option<(&'static str, u16)>; RECENT_NAMES]);
 
