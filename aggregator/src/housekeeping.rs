@@ -22,37 +22,47 @@ const PERIOD: Duration = Duration::from_millis(500);
 /// The first log index that a command can have: Raft's own entry comes before it.
 const FIRST_COMMAND: u64 = 1;
 
-/// Bytes of log before a file is written: what is archived can be purged, and the log is read whole
-/// at every start.
-const LOG_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// Bytes by which the log grows before a file is written: what is archived can be purged, and the log
+/// is read whole at every start.
+const LOG_GROWTH_MAX: u64 = 256 * 1024 * 1024;
 
 /// Works until `stop` turns true.
 pub fn run(replica: &Replica, log: &LogStore, retention: &RetentionConfig, stop: &Arc<AtomicBool>) {
+    let mut archived_at = 0;
     while !stop.load(Ordering::Acquire) {
-        if let Err(cause) = once(replica, log, retention, stop) {
-            tracing::error!(%cause, "housekeeping");
+        // Each on its own: a full archive volume must not keep the index incomplete.
+        for done in
+            [archive(replica, log, retention, &mut archived_at), reindex(replica, log, stop)]
+        {
+            if let Err(cause) = done {
+                tracing::error!(%cause, "housekeeping");
+            }
         }
         std::thread::sleep(PERIOD);
     }
 }
 
-fn once(
+/// Writes an archive file where one is due; `archived_at` is the log's size after the last one.
+fn archive(
     replica: &Replica,
     log: &LogStore,
     retention: &RetentionConfig,
-    stop: &AtomicBool,
+    archived_at: &mut u64,
 ) -> Result<(), StoreError> {
     let store = replica.store();
     let applied = replica.state().applied();
     let unarchived = applied.saturating_sub(store.archived_through().unwrap_or(0));
+    // A purge makes the log shorter than it was.
+    *archived_at = (*archived_at).min(log.size_on_disk());
+    let grown = log.size_on_disk() - *archived_at;
     // As often as snapshots: what is in one may be purged once it is archived.
-    let due = unarchived > retention.snapshot_entries;
-    if due || (unarchived > 0 && log.size_on_disk() > LOG_BYTES_MAX) {
+    if unarchived > retention.snapshot_entries || (unarchived > 0 && grown > LOG_GROWTH_MAX) {
         let through = store.archive_up_to(applied, log)?;
+        *archived_at = log.size_on_disk();
         tracing::info!(?through, "archived");
         store.retain(&Retention { bytes_max: retention.archive_bytes, since: Timestamp::EPOCH })?;
     }
-    reindex(replica, log, stop)
+    Ok(())
 }
 
 /// Feeds the index the rows that it lacks, from log and archive.

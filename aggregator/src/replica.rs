@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::{RwLock, RwLockReadGuard};
-use wardmesh_common::id::{ClusterId, SensorId, TenantId};
+use wardmesh_common::id::{ClusterId, SensorId};
 use wardmesh_common::wire::v1::ArchivedEvent;
 
 use crate::ingest::Registry;
@@ -90,10 +90,6 @@ impl Frozen for Copy {
 impl Registry for Replica {
     fn cluster(&self) -> Option<ClusterId> {
         self.state().cluster()
-    }
-
-    fn tenant(&self, sensor: SensorId) -> Option<TenantId> {
-        self.state().sensor(sensor).map(|sensor| sensor.tenant.clone())
     }
 
     fn is_revoked(&self, sensor: SensorId) -> bool {

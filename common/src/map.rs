@@ -73,10 +73,9 @@ impl<K: Hash + Eq + Clone, V: Clone> ShardedMap<K, V> {
     /// The value under a key, to change; copies its shard where a clone of the map still holds it.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let shard = self.shard(key);
-        if !self.shards[shard].contains_key(key) {
-            return None;
-        }
-        Arc::make_mut(&mut self.shards[shard]).get_mut(key)
+        // A copy of the shard has the same places.
+        let place = self.shards[shard].get_index_of(key)?;
+        Arc::make_mut(&mut self.shards[shard]).get_index_mut(place).map(|(_, value)| value)
     }
 
     /// Puts a value, returning the one it replaces.

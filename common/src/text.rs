@@ -36,6 +36,10 @@ pub fn visible(text: &str) -> String {
 /// Line feeds stay: valid JSON has them between its tokens only.
 #[must_use]
 pub fn visible_json(json: &str) -> Cow<'_, str> {
+    // Nearly every line: no character beyond ASCII, and of ASCII only the controls are hostile.
+    if json.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
+        return Cow::Borrowed(json);
+    }
     let hostile = |character: char| is_hostile(character) && character != '\n';
     if !json.contains(hostile) {
         return Cow::Borrowed(json);

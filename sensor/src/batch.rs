@@ -32,8 +32,8 @@ const BULK_LINGER: Duration = Duration::from_millis(500);
 /// Events on their way into batches.
 #[derive(Debug)]
 pub struct Batcher {
-    sensor: SensorId,
-    interfaces: Vec<String>,
+    /// What every batch begins as.
+    empty: BatchBuilder,
     lanes: [Open; 2],
     /// Events that are larger than a batch and so were left out.
     oversized: u64,
@@ -52,26 +52,24 @@ impl Batcher {
     /// No events yet, of a sensor with these interfaces.
     #[must_use]
     pub fn new(sensor: SensorId, interfaces: Vec<String>) -> Self {
-        let open = |lane, linger| Open {
-            lane,
-            linger,
-            builder: BatchBuilder::new(sensor, &interfaces),
-            since: None,
-        };
+        let empty = BatchBuilder::new(sensor, &interfaces);
+        let open = |lane, linger| Open { lane, linger, builder: empty.clone(), since: None };
         let lanes = [open(Lane::Urgent, URGENT_LINGER), open(Lane::Bulk, BULK_LINGER)];
-        Self { sensor, interfaces, lanes, oversized: 0 }
+        Self { empty, lanes, oversized: 0 }
     }
 
     /// Adds an event; returns the batch that had no room for it, if one is full now.
-    pub fn push(&mut self, event: &Event, now: Timestamp) -> Option<Archive> {
-        let empty = BatchBuilder::new(self.sensor, &self.interfaces);
+    pub fn push(&mut self, event: Event, now: Timestamp) -> Option<Archive> {
         let open = &mut self.lanes[usize::from(event.kind != EventKind::Health)];
-        if !empty.has_room(event) {
-            self.oversized += 1;
-            return None;
+        let mut full = None;
+        if !open.builder.has_room(&event) {
+            if !self.empty.has_room(&event) {
+                self.oversized += 1;
+                return None;
+            }
+            full = open.take(self.empty.clone());
         }
-        let full = (!open.builder.has_room(event)).then(|| open.take(empty)).flatten();
-        open.builder.push(event);
+        open.builder.push_owned(event);
         open.since.get_or_insert(now);
         full
     }
@@ -101,8 +99,7 @@ impl Batcher {
     }
 
     fn seal(&mut self, due: impl Fn(&Open) -> bool) -> Option<Archive> {
-        let empty = BatchBuilder::new(self.sensor, &self.interfaces);
-        self.lanes.iter_mut().find(|open| due(open))?.take(empty)
+        self.lanes.iter_mut().find(|open| due(open))?.take(self.empty.clone())
     }
 }
 
@@ -143,7 +140,7 @@ mod tests {
     fn seals_by_count_and_by_linger() {
         let (mut batcher, at) = (batcher(), Timestamp::from_parts(10, 0));
         let sealed: Vec<_> = (0..1_100)
-            .filter_map(|_| batcher.push(&event(EventKind::Flow, 8), at))
+            .filter_map(|_| batcher.push(event(EventKind::Flow, 8), at))
             .map(|archive| (archive.lane, archive.events))
             .collect();
         assert_eq!(sealed, [(Lane::Bulk, 512), (Lane::Bulk, 512)]);
@@ -158,7 +155,7 @@ mod tests {
         let (mut batcher, at) = (batcher(), Timestamp::EPOCH);
         for size in [10_000, 50_000, 112 * 1024] {
             for _ in 0..40 {
-                if let Some(archive) = batcher.push(&event(EventKind::Flow, size), at) {
+                if let Some(archive) = batcher.push(event(EventKind::Flow, size), at) {
                     assert!(archive.bytes.len() <= ARCHIVE_LENGTH_MAX);
                     v1::open(&archive.bytes, archive.events).unwrap();
                 }
@@ -171,8 +168,8 @@ mod tests {
     #[test]
     fn health_overtakes() {
         let (mut batcher, at) = (batcher(), Timestamp::EPOCH);
-        batcher.push(&event(EventKind::Flow, 1), at);
-        batcher.push(&event(EventKind::Health, 1), at);
+        batcher.push(event(EventKind::Flow, 1), at);
+        batcher.push(event(EventKind::Health, 1), at);
         let lanes: Vec<_> = std::iter::from_fn(|| batcher.drain()).map(|a| a.lane).collect();
         assert_eq!(lanes, [Lane::Urgent, Lane::Bulk]);
     }

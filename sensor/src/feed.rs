@@ -161,6 +161,9 @@ impl Feed {
         at: Timestamp,
         batcher: &mut Batcher,
     ) -> Result<(), FeedError> {
+        if self.speed == Speed::Max {
+            return Ok(());
+        }
         while let Some(pause) = pace.pause(at, Instant::now()) {
             if self.stop.load(Ordering::Acquire) {
                 return Ok(());
@@ -180,7 +183,7 @@ impl Feed {
             // A file is one segment, whatever interfaces its capture had.
             event.interface = 0;
             self.fed.events += 1;
-            if let Some(archive) = batcher.push(&event, now) {
+            if let Some(archive) = batcher.push(event, now) {
                 self.spool(archive)?;
             }
         }

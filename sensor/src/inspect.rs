@@ -3,6 +3,7 @@
 //! Each file is a pipeline of its own, so that the order of the files changes nothing. The same
 //! input gives the same bytes. What devices say is hostile to terminals and is written escaped.
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
@@ -152,6 +153,10 @@ impl<'a> Writer<'a> {
 
 /// An event as one line of JSON.
 fn json_line(event: &Event) -> io::Result<String> {
-    let line = serde_json::to_string(event)?;
-    Ok(format!("{}\n", visible_json(&line)))
+    let mut line = serde_json::to_string(event)?;
+    if let Cow::Owned(visible) = visible_json(&line) {
+        line = visible;
+    }
+    line.push('\n');
+    Ok(line)
 }

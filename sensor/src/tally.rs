@@ -46,12 +46,21 @@ struct Count {
 
 /// Counts by name.
 #[derive(Clone, Debug, Default)]
-pub struct Tally(BTreeMap<Counted, Count>);
+pub struct Tally {
+    /// Counted for each frame, hence not looked up.
+    frames: Count,
+    bytes: Count,
+    rest: BTreeMap<Counted, Count>,
+}
 
 impl Tally {
     /// Counts `count` more of `what`.
     pub fn add(&mut self, what: Counted, count: u64) {
-        let entry = self.0.entry(what).or_default();
+        let entry = match what {
+            Counted::Frames => &mut self.frames,
+            Counted::Bytes => &mut self.bytes,
+            other => self.rest.entry(other).or_default(),
+        };
         entry.total = entry.total.saturating_add(count);
     }
 
@@ -68,18 +77,25 @@ impl Tally {
     /// How many of `what` since the start.
     #[must_use]
     pub fn total(&self, what: Counted) -> u64 {
-        self.0.get(&what).map_or(0, |count| count.total)
+        match what {
+            Counted::Frames => self.frames.total,
+            Counted::Bytes => self.bytes.total,
+            other => self.rest.get(&other).map_or(0, |count| count.total),
+        }
     }
 
     /// Everything since the start, in the order of [`Counted`].
     pub fn totals(&self) -> impl Iterator<Item = (Counted, u64)> + '_ {
-        self.0.iter().map(|(what, count)| (*what, count.total))
+        let each = [(Counted::Frames, self.frames.total), (Counted::Bytes, self.bytes.total)];
+        let rest = self.rest.iter().map(|(what, count)| (*what, count.total));
+        each.into_iter().filter(|(_, total)| *total > 0).chain(rest)
     }
 
     /// What was counted since this was last asked, without zeros, as counters of an event.
     pub fn report(&mut self) -> Vec<Counter> {
         let mut counters = Vec::new();
-        for (what, count) in &mut self.0 {
+        let each = [(&Counted::Frames, &mut self.frames), (&Counted::Bytes, &mut self.bytes)];
+        for (what, count) in each.into_iter().chain(&mut self.rest) {
             let value = count.total - count.reported;
             count.reported = count.total;
             if value > 0 {

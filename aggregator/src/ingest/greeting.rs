@@ -119,10 +119,6 @@ fn check(ingest: &Ingest, holder: &Holder, hello: &Hello) -> Result<[u8; 16], Re
         let detail = "the hello names another sensor than the certificate";
         return Err(refusal(Reason::WrongSensor, &detail));
     }
-    if ingest.registry.tenant(holder.sensor).is_some_and(|tenant| tenant != holder.tenant) {
-        let detail = "the certificate names another tenant than the registry";
-        return Err(refusal(Reason::WrongSensor, &detail));
-    }
     if !(hello.version_min..=hello.version_max).contains(&frame::VERSION) {
         let detail = format!("this cluster reads batch version {}: update it", frame::VERSION);
         return Err(refusal(Reason::UnknownSchema, &detail));
@@ -147,6 +143,7 @@ async fn open_epoch(
 ) -> Result<OpenedEpoch, Refusal> {
     let action = Action::OpenEpoch(OpenEpoch {
         sensor: holder.sensor,
+        tenant: holder.tenant.clone(),
         epoch: hello.epoch,
         held: hello.held.clone(),
         version: hello.software.clone(),

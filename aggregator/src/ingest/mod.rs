@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use wardmesh_common::id::{ClusterId, SensorId, TenantId};
+use wardmesh_common::id::{ClusterId, SensorId};
 
 use crate::metrics::Metrics;
 use crate::raft::consensus::Consensus;
@@ -33,9 +33,6 @@ pub struct Ingest {
 pub trait Registry: Send + Sync + 'static {
     /// The cluster's id; `None` before it was founded.
     fn cluster(&self) -> Option<ClusterId>;
-
-    /// The tenant that enrolled the sensor, as far as this node knows.
-    fn tenant(&self, sensor: SensorId) -> Option<TenantId>;
 
     /// Whether the sensor has been revoked.
     fn is_revoked(&self, sensor: SensorId) -> bool;

@@ -74,6 +74,8 @@ pub struct Submission {
 pub struct OpenEpoch {
     /// Whose start it is.
     pub sensor: SensorId,
+    /// The tenant in its certificate; another's is refused.
+    pub tenant: TenantId,
     /// The random number of this start.
     pub epoch: u64,
     /// Earlier starts whose batches are still in the spool; every other open one is closed.

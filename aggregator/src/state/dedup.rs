@@ -19,8 +19,8 @@ use super::record::record;
 /// A sensor that crashed sixteen times before it could drain loses the oldest, which is counted.
 pub const OPEN_EPOCHS_MAX: usize = 16;
 
-/// Closed starts that are remembered, so that they are never opened again at zero. Dropping the
-/// oldest is safe: a start is closed when the sensor itself no longer holds it, so that only an image
+/// Closed starts that are remembered with their watermarks, so that none is ever opened again at zero:
+/// a spool that comes back with batches that were applied gets `Duplicate`. Dropping the oldest is safe: a start is closed when the sensor itself no longer holds it, so that only an image
 /// of the sensor from more than this many starts ago could send it once more, and such an image
 /// begins with a start of its own.
 pub const TOMBSTONES_MAX: usize = 64;
@@ -74,8 +74,8 @@ impl Epoch {
 pub struct Epochs {
     /// Those that may send, in the order in which they were opened; at most [`OPEN_EPOCHS_MAX`].
     pub open: Vec<Epoch>,
-    /// Those that may not any more, oldest first; at most [`TOMBSTONES_MAX`].
-    pub closed: Vec<u64>,
+    /// Those that may not any more, with where they stood, oldest first; at most [`TOMBSTONES_MAX`].
+    pub closed: Vec<Epoch>,
 }
 
 record!(Epochs { open, closed });
@@ -93,39 +93,25 @@ pub(super) enum Passing {
 }
 
 impl Epochs {
-    /// Opens a start, keeps those that the spool still holds (they may never have been heard of),
-    /// closes all others. False where the start itself was closed before.
-    pub(super) fn open(&mut self, epoch: u64, held: &[u64]) -> bool {
-        if self.closed.contains(&epoch) {
-            return false;
-        }
+    /// Opens a start and those that the spool still holds, which may never have been heard of, and
+    /// closes all others. One that was closed before goes on where it stood, so that nothing that was
+    /// applied is applied again.
+    pub(super) fn open(&mut self, epoch: u64, held: &[u64]) {
         let newest_held = held.len().saturating_sub(OPEN_EPOCHS_MAX - 1);
         let held = held.get(newest_held..).unwrap_or_default();
-        let (kept, closed) = std::mem::take(&mut self.open)
-            .into_iter()
-            .partition(|known| known.epoch == epoch || held.contains(&known.epoch));
-        self.open = kept;
-        let closed: Vec<Epoch> = closed;
-        closed.iter().for_each(|known| self.bury(known.epoch));
-        for &wanted in held.iter().chain([&epoch]) {
-            let known = self.open.iter().any(|open| open.epoch == wanted);
-            if !known && !self.closed.contains(&wanted) {
-                self.open.push(Epoch { epoch: wanted, ..Epoch::default() });
+        let wanted = |known: &Epoch| known.epoch == epoch || held.contains(&known.epoch);
+        let (mut open, closing): (Vec<_>, Vec<_>) = self.open.drain(..).partition(wanted);
+        let (again, closed): (Vec<_>, Vec<_>) = self.closed.drain(..).partition(wanted);
+        open.extend(again);
+        for &new in held.iter().chain([&epoch]) {
+            if !open.iter().any(|known| known.epoch == new) {
+                open.push(Epoch { epoch: new, ..Epoch::default() });
             }
         }
-        while self.open.len() > OPEN_EPOCHS_MAX {
-            let oldest = self.open.iter().position(|open| open.epoch != epoch).unwrap_or_default();
-            let oldest = self.open.remove(oldest);
-            self.bury(oldest.epoch);
-        }
-        true
-    }
-
-    fn bury(&mut self, epoch: u64) {
-        if self.closed.len() >= TOMBSTONES_MAX {
-            self.closed.remove(0);
-        }
-        self.closed.push(epoch);
+        let closed: Vec<Epoch> = closed.into_iter().chain(closing).collect();
+        let forgotten = closed.len().saturating_sub(TOMBSTONES_MAX);
+        self.closed = closed.get(forgotten..).unwrap_or_default().to_vec();
+        self.open = open;
     }
 
     /// The watermarks of both lanes of all open starts.
@@ -143,10 +129,15 @@ impl Epochs {
     /// Whether a batch is the next of its lane; else the answer to it.
     pub(super) fn due(&self, frame: &Frame<'_>) -> Result<(), BatchReceipt> {
         let header = &frame.header;
-        let epoch = self.open.iter().find(|open| open.epoch == header.epoch);
-        let Some(epoch) = epoch else { return Err(BatchReceipt::Rejected(Reason::EpochClosed)) };
+        let of = |known: &&Epoch| known.epoch == header.epoch;
+        let open = self.open.iter().find(of);
+        let closed = Err(BatchReceipt::Rejected(Reason::EpochClosed));
+        let Some(epoch) = open.or_else(|| self.closed.iter().find(of)) else { return closed };
         let mark = epoch.mark(header.lane);
         let forked = Err(BatchReceipt::Rejected(Reason::Forked));
+        if header.seq > mark.seq && open.is_none() {
+            return closed;
+        }
         if header.seq > mark.seq.saturating_add(1) {
             return Err(BatchReceipt::Gap { expected: mark.seq.saturating_add(1) });
         }

@@ -140,13 +140,10 @@ impl State {
         if sensor.revoked_at.is_some() {
             return refused(format!("sensor {id} was revoked"));
         }
-        if !sensor.epochs.open(open.epoch, &open.held) {
-            return refused(format!(
-                "the start {:016x} of sensor {id} was closed by a later one: an image of it was \
-                 restored, so restart it",
-                open.epoch
-            ));
+        if sensor.tenant != open.tenant {
+            return refused(format!("sensor {id} was enrolled by another tenant"));
         }
+        sensor.epochs.open(open.epoch, &open.held);
         sensor.version = clipped(&open.version).to_owned();
         let (site, watermarks) = (sensor.site.clone(), sensor.epochs.watermarks());
         Receipt::EpochOpened(OpenedEpoch { site, watermarks })

@@ -123,7 +123,7 @@ impl Sifter {
 impl Heard {
     /// Takes a start that was never heard of to have been opened earlier; whether it is open now.
     fn expect(&mut self, epoch: u64) -> bool {
-        if self.epochs.closed.contains(&epoch) {
+        if self.epochs.closed.iter().any(|closed| closed.epoch == epoch) {
             return false;
         }
         if !self.epochs.open.iter().any(|open| open.epoch == epoch) {
@@ -171,7 +171,8 @@ mod tests {
 
     fn open(epoch: u64, held: &[u64]) -> Action {
         let version = String::new();
-        Action::OpenEpoch(OpenEpoch { sensor: sensor(1), epoch, held: held.to_vec(), version })
+        let (sensor, tenant, held) = (sensor(1), tenant(), held.to_vec());
+        Action::OpenEpoch(OpenEpoch { sensor, tenant, epoch, held, version })
     }
 
     fn skip(epoch: u64, seq: u64, chain: u64) -> Action {

@@ -175,7 +175,8 @@ impl Fleet {
 
     pub(crate) fn open(&mut self, number: u8, epoch: u64, held: &[u64]) -> Receipt {
         let (sensor, held) = (sensor(number), held.to_vec());
-        let open = OpenEpoch { sensor, epoch, held, version: "0.1.0".into() };
+        let tenant = TenantId::default_tenant();
+        let open = OpenEpoch { sensor, tenant, epoch, held, version: "0.1.0".into() };
         self.apply(Action::OpenEpoch(open)).receipt
     }
 

@@ -129,6 +129,10 @@ impl<'a> Scan<'a> {
     }
 
     fn visit(&mut self, index: u64, batch: &AppliedBatch) -> Result<ControlFlow<()>, StoreError> {
+        if index >= self.page.indexed_below {
+            // Written since the page began, perhaps past an entry that is missing.
+            return Ok(ControlFlow::Break(()));
+        }
         if self.rows == ROWS_PER_PAGE_MAX || self.batches == BATCHES_PER_PAGE_MAX {
             self.page.next = self.passed;
             return Ok(ControlFlow::Break(()));

@@ -4,7 +4,7 @@
 //! what was consumed stays readable by its range until the next fill.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::ops::Range;
 use std::path::Path;
 
@@ -35,7 +35,11 @@ impl Source {
         let gzip = file.fill_buf()?.starts_with(&GZIP_MAGIC);
         Ok(match gzip {
             true => Self::new(Box::new(MultiGzDecoder::new(file))),
-            false => Self::new(Box::new(file)),
+            // What was looked at, then the file itself: two buffers would copy each byte twice.
+            false => {
+                let begin = Cursor::new(file.buffer().to_vec());
+                Self::new(Box::new(begin.chain(file.into_inner())))
+            }
         })
     }
 

@@ -41,22 +41,32 @@ pub(crate) struct Timer {
 
 /// One timer a flow.
 #[derive(Default)]
-pub(crate) struct Timers(BTreeSet<Timer>);
+pub(crate) struct Timers {
+    armed: BTreeSet<Timer>,
+    /// No deadline comes before this: asking for each packet then costs a comparison.
+    not_before: Timestamp,
+}
 
 impl Timers {
     pub(crate) fn arm(&mut self, timer: Timer) {
-        self.0.insert(timer);
+        self.not_before = self.not_before.min(timer.deadline);
+        self.armed.insert(timer);
     }
 
     pub(crate) fn disarm(&mut self, timer: &Timer) {
-        self.0.remove(timer);
+        self.armed.remove(timer);
     }
 
     /// Takes the next timer whose deadline has come.
     pub(crate) fn due(&mut self, now: Timestamp) -> Option<Timer> {
-        let first = *self.0.first()?;
+        if now < self.not_before {
+            return None;
+        }
+        // With no timer the bound stays where it is: the next one armed sets it.
+        let first = *self.armed.first()?;
+        self.not_before = first.deadline;
         (first.deadline <= now).then(|| {
-            self.0.remove(&first);
+            self.armed.remove(&first);
             first
         })
     }

@@ -1,5 +1,6 @@
 //! What makes two packets part of one conversation, and who began it.
 
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 use wardmesh_common::net::Transport;
@@ -11,12 +12,50 @@ use crate::dissect::Endpoint;
 const SYSTEM_PORTS_END: u16 = 1024;
 
 /// A conversation's key, the same for both of its directions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FiveTuple {
     pub(crate) vlan: Option<u16>,
     pub(crate) transport: Transport,
     /// The two ends in canonical order; ports are 0 where the transport has none.
     ends: [(IpAddr, u16); 2],
+}
+
+/// One write of 16 bytes for IPv4, 40 for IPv6: hashing field by field takes three times as long.
+impl Hash for FiveTuple {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let transport = match self.transport {
+            Transport::Link => 0,
+            Transport::Tcp => 1,
+            Transport::Udp => 2,
+            Transport::Icmp => 3,
+            Transport::Other(number) => 0x100 | u16::from(number),
+        };
+        // No VLAN has this number (IEEE 802.1Q: 1 to 4094).
+        let [v0, v1] = self.vlan.unwrap_or(u16::MAX).to_le_bytes();
+        let [t0, t1] = transport.to_le_bytes();
+        let [(from, from_port), (to, to_port)] = self.ends;
+        let ([f0, f1], [p0, p1]) = (from_port.to_le_bytes(), to_port.to_le_bytes());
+        if let (IpAddr::V4(from), IpAddr::V4(to)) = (from, to) {
+            let ([a, b, c, d], [e, f, g, h]) = (from.octets(), to.octets());
+            state.write(&[a, b, c, d, e, f, g, h, f0, f1, p0, p1, v0, v1, t0, t1]);
+            return;
+        }
+        let mut bytes = [0; 40];
+        let (from_bytes, rest) = bytes.split_at_mut(16);
+        let (to_bytes, rest) = rest.split_at_mut(16);
+        from_bytes.copy_from_slice(&sixteen(from));
+        to_bytes.copy_from_slice(&sixteen(to));
+        rest.copy_from_slice(&[f0, f1, p0, p1, v0, v1, t0, t1]);
+        state.write(&bytes);
+    }
+}
+
+/// An address in the form of the larger family.
+fn sixteen(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
 }
 
 /// One of the two parties of a flow.

@@ -3,6 +3,7 @@
 //! A router sends frames for addresses that are not its own; once a MAC address shows that, only
 //! what ARP confirms is sighted under it. Bounded; pure.
 
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -25,7 +26,37 @@ pub const STATIONS_MAX: usize = 32_768;
 pub const ADDRESSES_PER_STATION_MAX: u32 = 16;
 
 type Station = (MacAddress, Option<u16>);
-type Key = (MacAddress, Option<IpAddr>, Option<u16>);
+
+/// Under which addresses a station was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key {
+    mac: MacAddress,
+    ip: Option<IpAddr>,
+    vlan: Option<u16>,
+}
+
+/// One write of 16 or 25 bytes: each frame is hashed, and field by field takes three times as long.
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e, f] = self.mac.0;
+        // No VLAN has this number (IEEE 802.1Q: 1 to 4094).
+        let [v0, v1] = self.vlan.unwrap_or(u16::MAX).to_le_bytes();
+        let family = match self.ip {
+            None => 0,
+            Some(IpAddr::V4(_)) => 4,
+            Some(IpAddr::V6(_)) => 6,
+        };
+        let mut bytes =
+            [a, b, c, d, e, f, v0, v1, family, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        match self.ip {
+            None => {}
+            Some(IpAddr::V4(ip)) => bytes[9..13].copy_from_slice(&ip.octets()),
+            Some(IpAddr::V6(ip)) => bytes[9..].copy_from_slice(&ip.octets()),
+        }
+        let length = if family == 6 { bytes.len() } else { 16 };
+        state.write(&bytes[..length]);
+    }
+}
 
 /// What was sent since the last event of a sighting.
 struct Presence {
@@ -56,11 +87,11 @@ impl SightingTable {
         tally: &mut Tally,
     ) {
         let Some(mac) = packet.source.filter(|mac| mac.is_unicast()) else { return };
-        let key = (mac, ip.filter(is_station), packet.vlan);
+        let key = Key { mac, ip: ip.filter(is_station), vlan: packet.vlan };
         if self.repeat(key, packet, now, out) {
             return;
         }
-        if key.1.is_some() && !self.may_add_address((mac, packet.vlan), tally) {
+        if key.ip.is_some() && !self.may_add_address((mac, packet.vlan), tally) {
             tally.dropped("sighting.behind_router");
             return;
         }
@@ -77,7 +108,7 @@ impl SightingTable {
         tally: &mut Tally,
     ) {
         let Some(mac) = packet.source.filter(|mac| mac.is_unicast()) else { return };
-        let key = (mac, Some(ip).filter(is_station), packet.vlan);
+        let key = Key { mac, ip: Some(ip).filter(is_station), vlan: packet.vlan };
         if !self.repeat(key, packet, now, out) {
             self.begin(key, packet, now, out, tally);
         }
@@ -132,7 +163,7 @@ impl SightingTable {
 }
 
 impl Presence {
-    fn event(&self, (mac, ip, vlan): Key, packet: &Packet<'_>) -> Event {
+    fn event(&self, Key { mac, ip, vlan }: Key, packet: &Packet<'_>) -> Event {
         let count = |key, value| Counter { key: Name::Borrowed(key), value };
         Event {
             observed_at: packet.at,

@@ -52,6 +52,37 @@ struct Pending {
     entry: Entry,
 }
 
+/// How far an epoch was acknowledged in a lane.
+struct Acked {
+    lane: Lane,
+    epoch: u64,
+    seq: u64,
+}
+
+/// An acknowledged batch that is still in the spool.
+struct Forgettable {
+    position: Position,
+    length: usize,
+    entry: Entry,
+}
+
+/// Orders that share one sync of the spool and one of the ledger.
+#[derive(Default)]
+struct Round {
+    held: Vec<Pending>,
+    acked: Vec<Acked>,
+}
+
+impl Round {
+    /// Notes an acknowledgement; a later one of the same epoch and lane includes it.
+    fn acked(&mut self, lane: Lane, epoch: u64, seq: u64) {
+        match self.acked.iter_mut().find(|acked| (acked.lane, acked.epoch) == (lane, epoch)) {
+            Some(acked) => acked.seq = acked.seq.max(seq),
+            None => self.acked.push(Acked { lane, epoch, seq }),
+        }
+    }
+}
+
 impl Writer {
     /// Begins a new start in `store`.
     pub(super) fn begin(
@@ -93,27 +124,52 @@ impl Writer {
     }
 
     fn carry_out(&mut self, orders: Vec<Order>) -> Result<(), SpoolError> {
-        let mut pending = Vec::new();
+        let mut round = Round::default();
         for order in orders {
             match order {
-                Order::Hold { archive, done } => pending.extend(self.hold(&archive, done)?),
-                Order::Acked { lane, epoch, seq } => self.acked(lane, epoch, seq)?,
-                Order::Dead { lane, position, reason } => self.bury(lane, position, reason)?,
-                Order::Readopt { epoch, renewed } => self.readopt(epoch, renewed)?,
+                Order::Hold { archive, done } => round.held.extend(self.hold(&archive, done)?),
+                Order::Acked { lane, epoch, seq } => round.acked(lane, epoch, seq),
+                Order::Dead { lane, position, reason } => {
+                    self.settle(std::mem::take(&mut round))?;
+                    self.bury(lane, position, reason)?;
+                }
+                Order::Readopt { epoch, renewed } => {
+                    self.settle(std::mem::take(&mut round))?;
+                    self.readopt(epoch, renewed)?;
+                }
             }
         }
-        if pending.is_empty() {
-            return Ok(());
+        self.settle(round)
+    }
+
+    /// Syncs what was held, writes the ledger, and only then answers and forgets.
+    fn settle(&mut self, Round { held, acked }: Round) -> Result<(), SpoolError> {
+        if !held.is_empty() {
+            self.store.sync()?;
         }
-        self.store.sync()?;
-        let entries: Vec<Entry> = pending.iter().map(|pending| pending.entry).collect();
+        let mut forgettable = Vec::new();
+        for acked in &acked {
+            forgettable.extend(self.forgettable(acked)?);
+        }
+        let entries = held.iter().map(|pending| pending.entry);
+        let entries: Vec<_> = entries.chain(forgettable.iter().map(|f| f.entry)).collect();
+        // What the ledger calls acked is never sent again.
         self.record(&entries)?;
-        for Pending { done, entry } in pending {
-            self.counts.emitted.fetch_add(u64::from(entry.events), Ordering::Relaxed);
-            // Nobody may wait any more: the batch is emitted all the same.
-            let _ = done.send(Ok(Kept::Emitted));
+        if !held.is_empty() {
+            for Pending { done, entry } in held {
+                self.counts.emitted.fetch_add(u64::from(entry.events), Ordering::Relaxed);
+                // Nobody may wait any more: the batch is emitted all the same.
+                let _ = done.send(Ok(Kept::Emitted));
+            }
+            self.grown.send_modify(|times| *times += 1);
         }
-        self.grown.send_modify(|times| *times += 1);
+        for Forgettable { position, length, entry } in forgettable {
+            self.remove(entry.lane, position, length)?;
+            self.counts.acked.fetch_add(u64::from(entry.events), Ordering::Relaxed);
+        }
+        if !acked.is_empty() {
+            self.store.forget_empty_starts(self.start);
+        }
         Ok(())
     }
 
@@ -158,27 +214,18 @@ impl Writer {
         Ok(Entry { lane, epoch: self.epoch, seq, events, standing: Standing::Emitted })
     }
 
-    fn acked(&mut self, lane: Lane, epoch: u64, seq: u64) -> Result<(), SpoolError> {
-        let mut entries = Vec::new();
+    /// The batches that an acknowledgement covers.
+    fn forgettable(&self, acked: &Acked) -> Result<Vec<Forgettable>, SpoolError> {
+        let Acked { lane, epoch, seq } = *acked;
+        let mut found = Vec::new();
         for (start, _) in self.starts_of(epoch) {
             for (position, bytes) in self.batches_of(lane, start, seq)? {
-                let events = header_events(&bytes);
-                let standing = Standing::Acked;
-                entries.push((
-                    position,
-                    bytes.len(),
-                    Entry { lane, epoch, seq: position.seq, events, standing },
-                ));
+                let (events, standing) = (header_events(&bytes), Standing::Acked);
+                let entry = Entry { lane, epoch, seq: position.seq, events, standing };
+                found.push(Forgettable { position, length: bytes.len(), entry });
             }
         }
-        // The ledger first: what it calls acked is never sent again.
-        self.record(&entries.iter().map(|(_, _, entry)| *entry).collect::<Vec<_>>())?;
-        for (position, length, entry) in entries {
-            self.remove(lane, position, length)?;
-            self.counts.acked.fetch_add(u64::from(entry.events), Ordering::Relaxed);
-        }
-        self.store.forget_empty_starts(self.start);
-        Ok(())
+        Ok(found)
     }
 
     fn bury(

@@ -11,7 +11,7 @@ mod strangers;
 mod trio;
 
 use trio::{Trio, found, submission};
-use wardmesh_common::id::SensorId;
+use wardmesh_common::id::{SensorId, TenantId};
 
 /// A test that needs longer has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -103,8 +103,13 @@ async fn a_minority_neither_writes_nor_reads() {
         }
         let read = trio.node(leader).read_index(Consistency::Linearizable).await;
         assert!(matches!(read, Err(ReadError::NoLeader(_))), "{read:?}");
-        let open =
-            OpenEpoch { sensor: SensorId([1; 16]), epoch: 1, held: vec![], version: "1".into() };
+        let open = OpenEpoch {
+            sensor: SensorId([1; 16]),
+            tenant: TenantId::default_tenant(),
+            epoch: 1,
+            held: vec![],
+            version: "1".into(),
+        };
         let write = tokio::time::timeout(
             Duration::from_secs(2),
             trio.node(leader).propose(Action::OpenEpoch(open)),

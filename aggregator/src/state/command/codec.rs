@@ -25,7 +25,7 @@ struct Envelope {
 enum Form {
     Found { cluster: [u8; 16], key: [u8; 16], admin_token: [u8; 32] },
     Ingest(Vec<Part>),
-    OpenEpoch { sensor: [u8; 16], epoch: u64, held: Vec<u64>, version: String },
+    OpenEpoch { sensor: [u8; 16], tenant: String, epoch: u64, held: Vec<u64>, version: String },
     Skip(SkipForm),
     DefineSite { tenant: String, site: String, title: String },
     Enrol { sensor: [u8; 16], tenant: String, site: String, name: String },
@@ -128,8 +128,9 @@ fn form(action: &Action) -> Form {
                 })
                 .collect(),
         ),
-        Action::OpenEpoch(OpenEpoch { sensor, epoch, held, version }) => Form::OpenEpoch {
+        Action::OpenEpoch(OpenEpoch { sensor, tenant, epoch, held, version }) => Form::OpenEpoch {
             sensor: sensor.0,
+            tenant: tenant.to_string(),
             epoch: *epoch,
             held: held.clone(),
             version: version.clone(),
@@ -168,9 +169,13 @@ fn action(form: Form, frames: Bytes) -> Result<Action, NotACommand> {
             Action::Found { cluster: ClusterId(cluster), key: HashKey(key), admin_token }
         }
         Form::Ingest(parts) => Action::Ingest(submissions(parts, frames)?),
-        Form::OpenEpoch { sensor, epoch, held, version } => {
-            Action::OpenEpoch(OpenEpoch { sensor: SensorId(sensor), epoch, held, version })
-        }
+        Form::OpenEpoch { sensor, tenant, epoch, held, version } => Action::OpenEpoch(OpenEpoch {
+            sensor: SensorId(sensor),
+            tenant: tenant.parse()?,
+            epoch,
+            held,
+            version,
+        }),
         Form::Skip(skip) => Action::Skip(Skip {
             sensor: SensorId(skip.sensor),
             epoch: skip.epoch,
@@ -227,6 +232,7 @@ mod tests {
             Action::Ingest(vec![frame(b"one"), frame(b""), frame(b"three")]),
             Action::OpenEpoch(OpenEpoch {
                 sensor,
+                tenant: TenantId::clone(&tenant),
                 epoch: 9,
                 held: vec![1, 2],
                 version: "1".into(),

@@ -112,14 +112,18 @@ fn the_order_of_the_batches_plays_no_part() {
 
 #[test]
 fn tenants_are_never_joined() {
-    use super::super::command::{Action, DefineSite, Enrol};
+    use super::super::command::{Action, DefineSite, Enrol, OpenEpoch};
+    use super::super::receipt::Receipt;
     let mut fleet = Fleet::at(&["east"]);
     let other: wardmesh_common::id::TenantId = "other".parse().unwrap();
     let (tenant, name) = (other.clone(), "theirs".to_owned());
     fleet.apply(Action::DefineSite(DefineSite { tenant, site: site("east"), title: name.clone() }));
     let (tenant, sensor) = (other.clone(), sensor(2));
     fleet.apply(Action::Enrol(Enrol { sensor, tenant, site: site("east"), name }));
-    fleet.open(2, 2, &[]);
+    assert!(matches!(fleet.open(2, 2, &[]), Receipt::Refused(_)), "another tenant's certificate");
+    let (tenant, version) = (other.clone(), "1".to_owned());
+    let open = OpenEpoch { sensor, tenant, epoch: 2, held: vec![], version };
+    fleet.apply(Action::OpenEpoch(open));
     for number in [1, 2] {
         let mut feed = fleet.feed(number);
         fleet.hear(&mut feed, &[sighting(PUMP, 1)]);

@@ -110,9 +110,13 @@ fn only_open_starts_are_heard() {
     fleet.open(1, 7, &[]);
     let frame = first.batch(&[sighting(PUMP, 4)]);
     assert_eq!(fleet.submit(&first, frame), rejected(Reason::EpochClosed));
-    assert!(matches!(fleet.open(1, 1, &[]), Receipt::Refused(_)), "closed for good");
-    let Receipt::EpochOpened(opened) = fleet.open(1, 7, &[1]) else { panic!() };
-    assert!(opened.watermarks.iter().all(|mark| mark.epoch == 7), "closed ones are not held");
+    let mut again = Feed::new(sensor(1), 1);
+    let frame = again.batch(&[sighting(PUMP, 1)]);
+    assert_eq!(fleet.submit(&again, frame), BatchReceipt::Duplicate { watermark: 2 });
+    let Receipt::EpochOpened(opened) = fleet.open(1, 8, &[1]) else { panic!() };
+    let marks: Vec<_> = opened.watermarks.iter().map(|m| (m.epoch, m.lane, m.seq)).collect();
+    let expected = [(1, Urgent, 0), (1, Bulk, 2), (8, Urgent, 0), (8, Bulk, 0)];
+    assert_eq!(marks, expected, "a closed start goes on where it stood");
 }
 
 #[test]

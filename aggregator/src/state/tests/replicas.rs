@@ -5,7 +5,9 @@ use wardmesh_common::event::Event;
 use wardmesh_common::wire::Lane;
 
 use super::super::State;
-use super::super::command::{Action, Command, Skip};
+use wardmesh_common::id::TenantId;
+
+use super::super::command::{Action, Command, OpenEpoch, Skip};
 use super::super::digest::DIGESTS_MAX;
 use super::super::snapshot::SnapshotError;
 use super::super::testkit::*;
@@ -74,8 +76,8 @@ impl Chaos {
                 let (sensor, epoch) = (self.feeds[which].sensor, self.epochs);
                 self.feeds[which] = Feed::new(sensor, epoch);
                 let held = vec![epoch - 1, self.dice.roll(5)];
-                let version = "1".to_owned();
-                Action::OpenEpoch(super::super::command::OpenEpoch { sensor, epoch, held, version })
+                let (tenant, version) = (TenantId::default_tenant(), "1".to_owned());
+                Action::OpenEpoch(OpenEpoch { sensor, tenant, epoch, held, version })
             }
             2 => {
                 let feed = &self.feeds[which];

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use indexmap::IndexSet;
+use rkyv::api::high::to_bytes_in;
 use rkyv::rancor;
 
 use super::{
@@ -19,9 +20,10 @@ use crate::wire::{ARCHIVE_LENGTH_MAX, EVENTS_PER_BATCH_MAX};
 use crate::{net, sighting};
 
 /// Collects events until they fill a batch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BatchBuilder {
     names: IndexSet<String>,
+    recent: Recent,
     batch: Batch,
     /// An upper bound of the archive's length so far.
     length: usize,
@@ -44,7 +46,7 @@ impl BatchBuilder {
             names: Vec::new(),
             events: Vec::new(),
         };
-        Self { names: IndexSet::new(), batch, length }
+        Self { names: IndexSet::new(), recent: Recent::default(), batch, length }
     }
 
     /// Events so far.
@@ -71,10 +73,15 @@ impl BatchBuilder {
 
     /// Adds an event that [`has_room`](Self::has_room) said yes to.
     pub fn push(&mut self, event: &event::Event) {
-        self.length += length_of(event);
+        self.push_owned(event.clone());
+    }
+
+    /// The same for an event that is not needed any more: none of its texts is copied.
+    pub fn push_owned(&mut self, event: event::Event) {
+        self.length += length_of(&event);
         let event = Event {
             observed_at: event.observed_at.as_nanos(),
-            sighting: sighting::key(event).0,
+            sighting: sighting::key(&event).0,
             kind: kind(event.kind),
             interface: event.interface,
             device: Party {
@@ -94,8 +101,8 @@ impl BatchBuilder {
             }),
             attributes: event
                 .attributes
-                .iter()
-                .map(|a| Attribute { key: self.name(&a.key), values: a.values.clone() })
+                .into_iter()
+                .map(|a| Attribute { key: self.name(&a.key), values: a.values })
                 .collect(),
             counters: event
                 .counters
@@ -106,12 +113,22 @@ impl BatchBuilder {
         self.batch.events.push(event);
     }
 
-    fn name(&mut self, name: &str) -> u16 {
-        let index = match self.names.get_index_of(name) {
-            Some(index) => index,
-            None => self.names.insert_full(name.to_owned()).0,
+    fn name(&mut self, name: &Name) -> u16 {
+        let constant = match name {
+            Name::Borrowed(text) => Some(*text),
+            Name::Owned(_) => None,
         };
-        index as u16
+        if let Some(index) = constant.and_then(|text| self.recent.find(text)) {
+            return index;
+        }
+        let index = match self.names.get_index_of(name.as_ref()) {
+            Some(index) => index,
+            None => self.names.insert_full(name.clone().into_owned()).0,
+        } as u16;
+        if let Some(text) = constant {
+            self.recent.note(text, index);
+        }
+        index
     }
 
     /// The archive of what was collected, and how many events it holds.
@@ -120,8 +137,40 @@ impl BatchBuilder {
     /// Only if memory cannot be had: the writer is a growing vector.
     pub fn finish(mut self) -> Result<(Vec<u8>, u32), rancor::Error> {
         self.batch.names = self.names.into_iter().collect();
-        let archive = rkyv::to_bytes::<rancor::Error>(&self.batch)?;
-        Ok((archive.into_vec(), self.batch.events.len() as u32))
+        let room = Vec::with_capacity(self.length);
+        let archive = to_bytes_in::<_, rancor::Error>(&self.batch, room)?;
+        Ok((archive, self.batch.events.len() as u32))
+    }
+}
+
+/// Where names that are constants of the program stand in the batch, found by their address instead
+/// of their text: an event has up to ten names, each of which would be hashed.
+#[derive(Clone, Debug)]
+struct Recent([Option<(&'static str, u16)>; RECENT_NAMES]);
+
+/// Names of a batch are some forty; two that share a place only take turns.
+const RECENT_NAMES: usize = 128;
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self([None; RECENT_NAMES])
+    }
+}
+
+impl Recent {
+    fn place(text: &'static str) -> usize {
+        // Fibonacci hashing: neighbours among the program's constants come to lie far apart.
+        let mixed = (text.as_ptr().addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 32) as usize % RECENT_NAMES
+    }
+
+    fn find(&self, text: &'static str) -> Option<u16> {
+        let (known, index) = self.0[Self::place(text)]?;
+        (std::ptr::eq(known, text)).then_some(index)
+    }
+
+    fn note(&mut self, text: &'static str, index: u16) {
+        self.0[Self::place(text)] = Some((text, index));
     }
 }
 
