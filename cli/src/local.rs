@@ -4,7 +4,6 @@
 //!
 //! A child ends when its standard input closes, so that nothing outlives its parent however it dies.
 
-use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use wardmesh_common::tls::authority::Authority;
 
 mod child;
 mod files;
+mod ports;
 
 pub use child::Child;
 use files::write_identity;
@@ -106,24 +106,15 @@ impl Mesh {
     pub fn prepare(plan: Plan) -> anyhow::Result<Self> {
         let (ingest, raft) =
             (Authority::new("wardmesh local ingest")?, Authority::new("wardmesh local raft")?);
-        // All at once, so that no two are the same.
-        let udp: Vec<UdpSocket> = (0..2 * plan.nodes)
-            .map(|_| UdpSocket::bind(("127.0.0.1", 0)))
-            .collect::<Result<_, _>>()?;
-        let tcp: Vec<TcpListener> = (0..2 * plan.nodes)
-            .map(|_| TcpListener::bind(("127.0.0.1", 0)))
-            .collect::<Result<_, _>>()?;
+        let mut drawn = ports::draw(4 * plan.nodes)?.into_iter();
+        let mut port = || drawn.next().context("a port");
         let mut nodes = Vec::new();
         for index in 0..plan.nodes {
             let id = index as u64 + 1;
             let folder = plan.folder.join(format!("node-{id}"));
             let principal = Principal::Node { cluster: CLUSTER.to_owned(), node: id };
-            let ports = files::Ports {
-                ingest: udp[2 * index].local_addr()?,
-                raft: udp[2 * index + 1].local_addr()?,
-                http: tcp[2 * index].local_addr()?,
-                metrics: tcp[2 * index + 1].local_addr()?,
-            };
+            let ports =
+                files::Ports { ingest: port()?, raft: port()?, http: port()?, metrics: port()? };
             write_identity(&folder.join("ingest"), &ingest.issue(&principal)?)?;
             write_identity(&folder.join("raft"), &raft.issue(&principal)?)?;
             nodes.push(Node {

@@ -9,6 +9,7 @@ mod demo_once;
 mod every_node_answers;
 mod harness;
 mod hostile_sensor;
+mod leader_asleep;
 mod leader_killed;
 mod restart;
 mod sensor_killed;
