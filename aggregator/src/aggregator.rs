@@ -15,7 +15,7 @@ use wardmesh_common::tls::{Identity, Principal};
 
 use crate::backend::NodeBackend;
 use crate::config::Config;
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, Live};
 use crate::metrics::Metrics;
 use crate::raft::consensus::{Compaction, Consensus, Settings, Timing};
 use crate::raft::snapshot::Snapshots;
@@ -65,6 +65,7 @@ impl Aggregator {
             registry: Arc::clone(&replica) as _,
             metrics,
             cluster,
+            live: Live::default(),
         });
         let serve = |listener, router| {
             let mut stopping = stopping.clone();
