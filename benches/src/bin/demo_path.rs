@@ -70,7 +70,7 @@ fn bench() -> anyhow::Result<()> {
 /// The stages before the network; events per second into the spool.
 fn alone(report: &mut Report, folder: &Path, capture: &Path) -> anyhow::Result<f64> {
     let begun = Instant::now();
-    let count = events::count(capture)? as f64;
+    let count = events::count_of_capture(capture)? as f64;
     let piped = (count / begun.elapsed().as_secs_f64(), "pipeline");
     let (spool, _) = Spool::open(&folder.join("spool"), 1 << 30, 1, None)?;
     let stop = Arc::new(AtomicBool::new(false));
