@@ -195,7 +195,12 @@ fn run_sensor(
         if !drain {
             return sensor.run_until(shutdown::signal()).await;
         }
-        let summary = sensor.drain().await?;
+        let summary = tokio::select! {
+            summary = sensor.drain() => summary?,
+            () = shutdown::signal() => {
+                anyhow::bail!("stopped before all was acknowledged; the rest stays in the spool");
+            }
+        };
         writeln!(io::stdout(), "{}", serde_json::to_string(&summary)?)?;
         Ok(())
     });

@@ -50,7 +50,7 @@ impl SpoolConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CaptureConfig {
-    /// Capture files, read once each in this order.
+    /// Capture files, read in this order at every start, as events of a new epoch.
     pub files: Vec<PathBuf>,
     /// How fast: `max`, or a multiple of the captures' own time such as `1x` or `10x`.
     pub speed: Speed,

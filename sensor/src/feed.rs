@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use wardmesh_common::clock;
-use wardmesh_common::event::Event;
+use wardmesh_common::event::{Counter, Event, EventKind, Party};
 use wardmesh_common::id::SensorId;
 use wardmesh_common::map::HashKey;
 use wardmesh_common::time::Timestamp;
@@ -77,6 +77,23 @@ pub struct Lost {
     pub spool_bytes: u64,
 }
 
+impl Lost {
+    /// What there is, by the names of the health counters without their `dropped.`; nothing is left.
+    fn take(&mut self) -> Vec<(&'static str, u64)> {
+        let Self { refused, oversized, spool_bytes } = std::mem::take(self);
+        let all = [
+            ("spool.refused_events", refused),
+            ("batch.oversized_events", oversized),
+            ("spool.set_aside_bytes", spool_bytes),
+        ];
+        all.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+fn dropped((what, value): (&'static str, u64)) -> Counter {
+    Counter { key: format!("dropped.{what}").into(), value }
+}
+
 impl Feed {
     /// A feed that ends early when `stop` turns true.
     #[must_use]
@@ -91,16 +108,49 @@ impl Feed {
         Self { sensor, spool, speed, stop, unsynced, fed, lost }
     }
 
-    /// Reads the files in order; everything that it returns from is on the disk or refused.
+    /// Reads the files in order; everything that it returns from is on the disk or refused. A file
+    /// that is no capture is passed over and told of at the end.
     ///
     /// # Errors
-    /// [`FeedError`].
+    /// [`FeedError`]: the first file that is no capture, or a spool that failed.
     pub fn run(mut self, files: &[PathBuf], key: HashKey) -> Result<Fed, FeedError> {
+        let mut not_a_capture = None;
         for path in files {
-            self.file(path, key)?;
+            match self.file(path, key) {
+                Err(FeedError::Capture(cause)) => {
+                    tracing::error!(%cause, "passed over");
+                    not_a_capture.get_or_insert(cause);
+                }
+                done => done?,
+            }
         }
         self.settle(0)?;
-        Ok(self.fed)
+        self.last_words()?;
+        not_a_capture.map_or(Ok(self.fed), |cause| Err(cause.into()))
+    }
+
+    /// Reports losses that came too late for a file's own health event.
+    fn last_words(&mut self) -> Result<(), FeedError> {
+        let counters = self.lost.take();
+        if counters.is_empty() {
+            return Ok(());
+        }
+        let event = Event {
+            observed_at: clock::now(),
+            kind: EventKind::Health,
+            interface: 0,
+            device: Party::default(),
+            peer: None,
+            service: None,
+            attributes: Vec::new(),
+            counters: counters.into_iter().map(dropped).collect(),
+        };
+        let mut batcher = Batcher::new(self.sensor, vec!["spool".to_owned()]);
+        self.batch(&mut batcher, &mut vec![event])?;
+        while let Some(archive) = batcher.drain() {
+            self.spool(archive)?;
+        }
+        self.settle(0)
     }
 
     fn file(&mut self, path: &Path, key: HashKey) -> Result<(), FeedError> {
@@ -126,31 +176,27 @@ impl Feed {
             self.batch(&mut batcher, &mut events)?;
             self.confess(&mut batcher, &mut pipeline);
         }
+        self.confess(&mut batcher, &mut pipeline);
         pipeline.finish(&mut events);
         self.batch(&mut batcher, &mut events)?;
+        self.count_oversized(&mut batcher);
         while let Some(archive) = batcher.drain() {
             self.spool(archive)?;
         }
         Ok(())
     }
 
-    /// Has what was lost reported with the pipeline's next health event.
-    fn confess(&mut self, batcher: &mut Batcher, pipeline: &mut Pipeline) {
+    fn count_oversized(&mut self, batcher: &mut Batcher) {
         let oversized = batcher.take_oversized();
         self.fed.refused += oversized;
         self.lost.oversized += oversized;
-        if self.lost == Lost::default() {
-            return;
-        }
-        let Lost { refused, oversized, spool_bytes } = std::mem::take(&mut self.lost);
-        for (what, count) in [
-            ("spool.refused_events", refused),
-            ("batch.oversized_events", oversized),
-            ("spool.set_aside_bytes", spool_bytes),
-        ] {
-            if count > 0 {
-                pipeline.count_dropped(what, count);
-            }
+    }
+
+    /// Has what was lost reported with the pipeline's next health event.
+    fn confess(&mut self, batcher: &mut Batcher, pipeline: &mut Pipeline) {
+        self.count_oversized(batcher);
+        for (what, count) in self.lost.take() {
+            pipeline.count_dropped(what, count);
         }
     }
 

@@ -3,10 +3,12 @@
 //! `{"lane":"bulk","epoch":"00c0ffee00c0ffee","seq":1,"events":512,"state":"emitted"}`. `emitted` is
 //! written after the spool's sync, `acked` before the batch is forgotten.
 
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
+use serde::Deserialize;
 use wardmesh_common::wire::Lane;
 
 /// What became of a batch.
@@ -39,18 +41,60 @@ pub struct Entry {
 
 /// An open ledger.
 #[derive(Debug)]
-pub struct Ledger(File);
+pub struct Ledger {
+    file: File,
+    /// The batches that it calls emitted, as far as it was written by earlier starts.
+    past: HashSet<(u8, u64, u64)>,
+}
+
+/// What is read of a line.
+#[derive(Deserialize)]
+struct Line<'a> {
+    lane: &'a str,
+    epoch: &'a str,
+    seq: u64,
+    state: &'a str,
+}
+
+impl Line<'_> {
+    fn emitted(&self) -> Option<(u8, u64, u64)> {
+        let lane = Lane::ALL.into_iter().find(|lane| lane.as_str() == self.lane)?;
+        let epoch = u64::from_str_radix(self.epoch, 16).ok()?;
+        (self.state == "emitted").then_some((lane.number(), epoch, self.seq))
+    }
+}
 
 impl Ledger {
-    /// Opens a ledger to append to, making it and syncing its folder where it is new.
+    /// Opens a ledger to append to, making it and syncing its folder where it is new. A last line that
+    /// was cut off is removed: it promised nothing.
     ///
     /// # Errors
-    /// Where the file cannot be made.
+    /// Where the file cannot be made or read.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-        Ok(Self(file))
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        if whole < text.len() {
+            file.set_len(whole as u64)?;
+            file.sync_data()?;
+        }
+        let lines = text.split(|byte| *byte == b'\n');
+        let read = lines.filter_map(|line| serde_json::from_slice::<Line<'_>>(line).ok());
+        Ok(Self { past: read.filter_map(|line| line.emitted()).collect(), file })
+    }
+
+    /// Whether an earlier start wrote that a batch was emitted.
+    #[must_use]
+    pub fn has_emitted(&self, lane: Lane, epoch: u64, seq: u64) -> bool {
+        self.past.contains(&(lane.number(), epoch, seq))
+    }
+
+    /// Gives the memory of earlier starts back.
+    pub fn forget_past(&mut self) {
+        self.past = HashSet::new();
     }
 
     /// Appends a line each and syncs once.
@@ -74,7 +118,29 @@ impl Ledger {
         if lines.is_empty() {
             return Ok(());
         }
-        self.0.write_all(lines.as_bytes())?;
-        self.0.sync_data()
+        self.file.write_all(lines.as_bytes())?;
+        self.file.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn goes_on_after_a_line_that_was_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.ndjson");
+        let entry =
+            |seq| Entry { lane: Lane::Bulk, epoch: 7, seq, events: 3, standing: Standing::Emitted };
+        Ledger::open(&path).unwrap().append(&[entry(1), entry(2)]).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
+        let mut ledger = Ledger::open(&path).unwrap();
+        assert!(ledger.has_emitted(Lane::Bulk, 7, 1));
+        assert!(!ledger.has_emitted(Lane::Bulk, 7, 2));
+        assert!(!ledger.has_emitted(Lane::Urgent, 7, 1));
+        ledger.append(&[entry(2)]).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), whole);
     }
 }

@@ -93,6 +93,7 @@ impl Sensor {
     pub async fn drain(mut self) -> anyhow::Result<Summary> {
         let fed = (&mut self.feed).await??;
         while !self.spool.is_drained() {
+            anyhow::ensure!(!self.spool.has_failed(), "the spool has failed; see the log above");
             tokio::time::sleep(DRAIN_POLL).await;
         }
         self.shutdown().await;
@@ -113,10 +114,17 @@ impl Sensor {
         tokio::pin!(signal);
         tokio::select! {
             fed = &mut self.feed => {
-                let fed = fed??;
-                tracing::info!(frames = fed.frames, events = fed.events, "the captures are read");
-                signal.await;
+                match fed? {
+                    Ok(fed) => tracing::info!(fed.frames, fed.events, "the captures are read"),
+                    // What was read is on its way; a restart would read it all again.
+                    Err(cause) => tracing::error!(%cause, "not every capture could be read"),
+                }
+                let failed = tokio::select! {
+                    () = &mut signal => false,
+                    () = self.spool.failed() => true,
+                };
                 self.shutdown().await;
+                anyhow::ensure!(!failed, "the spool has failed; see the log above");
             }
             () = &mut signal => {
                 self.shutdown().await;

@@ -25,7 +25,7 @@ pub use store::{Held, SpoolStatus};
 use writer::{Order, Writer};
 
 /// The place of a batch in the spool: starts of the sensor in their order, then the sequence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The ordinal of the sensor's start, from 1.
     pub start: u64,
@@ -42,6 +42,14 @@ pub enum SpoolError {
         /// The spool's folder.
         path: PathBuf,
         /// What the system or the store said.
+        cause: String,
+    },
+    /// What lies there is no spool, or a broken one: it is set aside.
+    #[error("spool {path}: {cause}")]
+    Damaged {
+        /// The spool's folder.
+        path: PathBuf,
+        /// What the store said.
         cause: String,
     },
     /// Another process has it open.
@@ -99,9 +107,15 @@ pub struct SpoolCounts {
     pub dead: AtomicU64,
     /// Bytes of frames held now.
     pub bytes: AtomicU64,
+    /// Bytes of archives that the writer has still to look at.
+    pub queued: AtomicU64,
     /// The last sequence number of the current epoch, by lane.
     pub tails: [AtomicU64; 2],
 }
+
+/// The last position of each lane that is on the disk and in the ledger: only what lies up to it is
+/// sent, so that nothing arrives that was never emitted.
+pub type Durable = [Position; 2];
 
 /// A handle on the spool; clones share it.
 #[derive(Clone, Debug)]
@@ -110,7 +124,7 @@ pub struct Spool {
     store: Store,
     budget: u64,
     counts: Arc<SpoolCounts>,
-    grown: watch::Receiver<u64>,
+    durable: watch::Receiver<Durable>,
 }
 
 /// Orders that wait for the writer: more only moves the waiting.
@@ -140,15 +154,15 @@ impl Spool {
     ) -> Result<(Self, Option<SetAside>), SpoolError> {
         let (store, aside) = Store::open_or_set_aside(folder)?;
         let counts = Arc::new(SpoolCounts::default());
-        let (growth, grown) = watch::channel(0);
+        let (publish, durable) = watch::channel(Durable::default());
         let writer =
-            Writer::begin(store.clone(), budget, epoch, ledger, Arc::clone(&counts), growth)?;
+            Writer::begin(store.clone(), budget, epoch, ledger, Arc::clone(&counts), publish)?;
         let (orders, queue) = mpsc::sync_channel(ORDERS_MAX);
         std::thread::Builder::new()
             .name("spool".to_owned())
             .spawn(move || writer.run(&queue))
             .map_err(|cause| store.error(&cause))?;
-        Ok((Self { orders, store, budget, counts, grown }, aside))
+        Ok((Self { orders, store, budget, counts, durable }, aside))
     }
 
     /// Hands an archive over; the answer comes when it is on the disk, or was refused.
@@ -157,6 +171,7 @@ impl Spool {
     /// [`SpoolError::Closed`] where the writer has ended.
     pub fn offer(&self, archive: Archive) -> Result<Answer, SpoolError> {
         let (done, answer) = oneshot::channel();
+        self.counts.queued.fetch_add(archive.bytes.len() as u64, Ordering::AcqRel);
         self.orders.send(Order::Hold { archive, done }).map_err(|_| SpoolError::Closed)?;
         Ok(Answer(answer))
     }
@@ -185,7 +200,7 @@ impl Spool {
         self.order(Order::Readopt { epoch, renewed });
     }
 
-    /// Up to `most` batches of a lane after a position, oldest first. Reads the disk.
+    /// Up to `most` emitted batches of a lane after a position, oldest first. Reads the disk.
     ///
     /// # Errors
     /// [`SpoolError`] where the disk failed.
@@ -195,7 +210,16 @@ impl Spool {
         position: Option<Position>,
         most: usize,
     ) -> Result<Vec<(Position, Bytes)>, SpoolError> {
-        self.store.after(lane, position, most)
+        let through = self.durable.borrow()[usize::from(lane.number())];
+        self.store.between(lane, position, through, most)
+    }
+
+    /// The batch of an epoch at a place, while it is held.
+    ///
+    /// # Errors
+    /// [`SpoolError`] where the disk failed.
+    pub fn held(&self, lane: Lane, epoch: u64, seq: u64) -> Result<Option<Bytes>, SpoolError> {
+        self.store.held(lane, epoch, seq)
     }
 
     /// The epochs to open at the aggregator.
@@ -204,10 +228,22 @@ impl Spool {
         self.store.epochs()
     }
 
-    /// Changes whenever batches were added.
+    /// Changes whenever batches were emitted; closed once the spool has failed.
     #[must_use]
-    pub fn growth(&self) -> watch::Receiver<u64> {
-        self.grown.clone()
+    pub fn growth(&self) -> watch::Receiver<Durable> {
+        self.durable.clone()
+    }
+
+    /// Whether a write has failed, after which nothing more is emitted or forgotten.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.durable.has_changed().is_err()
+    }
+
+    /// Completes when the spool has failed.
+    pub async fn failed(&self) {
+        let mut durable = self.durable.clone();
+        while durable.changed().await.is_ok() {}
     }
 
     /// The last sequence number that this epoch has given in a lane; 0 before the first.
@@ -219,7 +255,8 @@ impl Spool {
     /// Whether an archive of this many bytes fits the budget now.
     #[must_use]
     pub fn has_room(&self, bytes: usize) -> bool {
-        self.counts.bytes.load(Ordering::Acquire) + bytes as u64 <= self.budget
+        let queued = self.counts.queued.load(Ordering::Acquire);
+        self.counts.bytes.load(Ordering::Acquire) + queued + bytes as u64 <= self.budget
     }
 
     /// Counts since the start.

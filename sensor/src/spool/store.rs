@@ -92,36 +92,36 @@ impl Store {
             cause: cause.to_string(),
         };
         std::fs::create_dir_all(folder).map_err(|cause| failed(&cause))?;
-        let db = sled::Config::new()
+        let config = sled::Config::new()
             .path(folder)
             .cache_capacity(CACHE_BYTES)
             .segment_size(SEGMENT_BYTES)
-            .flush_every_ms(Some(500))
-            .open()
-            .map_err(|cause| match cause {
-                sled::Error::Io(io) if io.to_string().contains("lock") => {
-                    SpoolError::Locked(folder.to_owned())
-                }
-                cause => failed(&cause),
-            })?;
-        let tree = |name: &str| db.open_tree(name).map_err(|cause| failed(&cause));
-        let store = Self {
-            folder: folder.to_owned(),
-            batches: tree("batches")?,
-            dead: tree("dead letters")?,
-            starts: tree("starts")?,
-            db,
-        };
-        store.check()?;
+            .flush_every_ms(Some(500));
+        // Some damage makes sled panic instead of telling.
+        let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let db = config.open()?;
+            let trees = ["batches", "dead letters", "starts"].map(|name| db.open_tree(name));
+            Ok((db, trees))
+        }));
+        let damaged =
+            |cause: &str| SpoolError::Damaged { path: folder.to_owned(), cause: cause.to_owned() };
+        let (db, [batches, dead, starts]) = opened
+            .map_err(|_| damaged("the store cannot be read"))?
+            .map_err(|cause| reaction(folder, cause))?;
+        let tree = |tree: sled::Result<Tree>| tree.map_err(|cause| reaction(folder, cause));
+        let (batches, dead, starts) = (tree(batches)?, tree(dead)?, tree(starts)?);
+        let store = Self { folder: folder.to_owned(), db, batches, dead, starts };
+        store.bury_damaged()?;
         Ok(store)
     }
 
-    /// Opens a spool; one that cannot be used is renamed and a new one begun.
+    /// Opens a spool; one that is damaged is renamed and a new one begun.
     pub(super) fn open_or_set_aside(folder: &Path) -> Result<(Self, Option<SetAside>), SpoolError> {
         let cause = match Self::open(folder) {
             Ok(store) => return Ok((store, None)),
-            Err(locked @ SpoolError::Locked(_)) => return Err(locked),
-            Err(cause) => cause.to_string(),
+            Err(SpoolError::Damaged { cause, .. }) => cause,
+            // A full disk or a missing right is no reason to leave behind what is intact.
+            Err(other) => return Err(other),
         };
         let failed = |cause: std::io::Error| SpoolError::Io {
             path: folder.to_owned(),
@@ -137,12 +137,17 @@ impl Store {
         Ok((store, Some(SetAside { path: aside, bytes, cause })))
     }
 
-    fn check(&self) -> Result<(), SpoolError> {
+    /// Moves single batches that fail their checksum to the dead letters: the rest is good.
+    fn bury_damaged(&self) -> Result<(), SpoolError> {
         for entry in &self.batches {
-            let (key, frame) = entry.map_err(|cause| self.error(&cause))?;
-            if position(&key).is_none() || Frame::open(&frame).is_err() {
-                return Err(self.error(&"a batch fails its checksum"));
+            let (key, frame) = entry.map_err(|cause| reaction(&self.folder, cause))?;
+            if position(&key).is_some() && Frame::open(&frame).is_ok() {
+                continue;
             }
+            tracing::error!(spool = %self.folder.display(), "a batch is damaged: dead letter");
+            let letter = [b"damaged\0", frame.as_ref()].concat();
+            let moved = self.dead.insert(&key, letter).and_then(|_| self.batches.remove(&key));
+            moved.map_err(|cause| self.error(&cause))?;
         }
         Ok(())
     }
@@ -166,14 +171,39 @@ impl Store {
             .map_err(|cause| self.error(&cause))
     }
 
-    pub(super) fn after(
+    /// The last position that a lane holds; zeros where it holds nothing.
+    pub(super) fn last(&self, lane: Lane) -> Position {
+        let found = self.batches.scan_prefix([lane.number()]).next_back();
+        found.and_then(Result::ok).and_then(|(key, _)| position(&key)).unwrap_or_default()
+    }
+
+    pub(super) fn held(
+        &self,
+        lane: Lane,
+        epoch: u64,
+        seq: u64,
+    ) -> Result<Option<Bytes>, SpoolError> {
+        for (start, _) in self.starts().into_iter().filter(|(_, of)| *of == epoch) {
+            let found = self.batches.get(key(lane, Position { start, seq }));
+            if let Some(frame) = found.map_err(|cause| self.error(&cause))? {
+                return Ok(Some(Bytes::copy_from_slice(&frame)));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn between(
         &self,
         lane: Lane,
         after: Option<Position>,
+        through: Position,
         most: usize,
     ) -> Result<Vec<(Position, Bytes)>, SpoolError> {
-        let from = after.unwrap_or(Position { start: 0, seq: 0 });
-        let end = key(lane, Position { start: u64::MAX, seq: u64::MAX });
+        let from = after.unwrap_or_default();
+        if from >= through {
+            return Ok(Vec::new());
+        }
+        let end = key(lane, through);
         let range = (std::ops::Bound::Excluded(key(lane, from)), std::ops::Bound::Included(end));
         self.batches
             .range::<[u8; KEY_LENGTH], _>(range)
@@ -257,6 +287,19 @@ impl Store {
         }
         let dead_letters = self.dead.len() as u64;
         Ok(SpoolStatus { held, dead_letters, oldest: oldest.map(|at| at.to_string()) })
+    }
+}
+
+/// What to do about sled's error: wait, repair the disk, or set the spool aside.
+fn reaction(folder: &Path, cause: sled::Error) -> SpoolError {
+    use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+    let path = folder.to_owned();
+    match &cause {
+        sled::Error::Io(io) if io.to_string().contains("lock") => SpoolError::Locked(path),
+        sled::Error::Io(io) if !matches!(io.kind(), InvalidData | UnexpectedEof) => {
+            SpoolError::Io { path, cause: io.to_string() }
+        }
+        _ => SpoolError::Damaged { path, cause: cause.to_string() },
     }
 }
 

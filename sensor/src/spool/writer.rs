@@ -7,13 +7,14 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 
 use bytes::Bytes;
+use sled::Batch;
 use tokio::sync::{oneshot, watch};
 use wardmesh_common::clock;
 use wardmesh_common::wire::Lane;
-use wardmesh_common::wire::frame::{self, Frame, Schema, Seal};
+use wardmesh_common::wire::frame::{self, Frame, Header, Schema, Seal};
 
 use super::store::{Store, key};
-use super::{Kept, Position, SpoolCounts, SpoolError};
+use super::{Durable, Kept, Position, SpoolCounts, SpoolError};
 use crate::batch::Archive;
 use crate::ledger::{Entry, Ledger, Standing};
 
@@ -27,6 +28,9 @@ pub(super) enum Order {
 
 /// Orders that share one sync at most: 64 batches are at most 7 MiB.
 const ORDERS_PER_SYNC: usize = 64;
+
+/// Batches that are numbered anew in one step: at most 14 MiB of old and new frames.
+const READOPTED_AT_ONCE: usize = 64;
 
 /// Where a lane of the current epoch stands.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,7 +47,7 @@ pub(super) struct Writer {
     tails: [Tail; 2],
     ledger: Option<Ledger>,
     counts: Arc<SpoolCounts>,
-    grown: watch::Sender<u64>,
+    durable: watch::Sender<Durable>,
 }
 
 /// A held archive whose sync is still to come.
@@ -91,16 +95,19 @@ impl Writer {
         epoch: u64,
         ledger: Option<Ledger>,
         counts: Arc<SpoolCounts>,
-        grown: watch::Sender<u64>,
+        durable: watch::Sender<Durable>,
     ) -> Result<Self, SpoolError> {
         let held: u64 = store.batches.iter().flatten().map(|(_, frame)| frame.len() as u64).sum();
         counts.bytes.store(held, Ordering::Release);
         let start = store.starts().last().map_or(1, |(start, _)| start + 1);
         store.forget_empty_starts(start);
-        let mut writer =
-            Self { store, budget, start, epoch, tails: Default::default(), ledger, counts, grown };
+        let tails = Default::default();
+        let mut writer = Self { store, budget, start, epoch, tails, ledger, counts, durable };
         writer.renew(start, epoch)?;
         writer.store.sync_folder()?;
+        writer.catch_up_ledger()?;
+        let last = Lane::ALL.map(|lane| writer.store.last(lane));
+        writer.durable.send_replace(last);
         Ok(writer)
     }
 
@@ -109,6 +116,37 @@ impl Writer {
         self.counts.tails.iter().for_each(|tail| tail.store(0, Ordering::Release));
         self.store.record_start(start, epoch)?;
         self.store.sync()
+    }
+
+    /// Writes the `emitted` lines of batches that reached the disk just before an earlier start was
+    /// killed.
+    fn catch_up_ledger(&mut self) -> Result<(), SpoolError> {
+        let Some(ledger) = &mut self.ledger else { return Ok(()) };
+        let mut missing = Vec::new();
+        for entry in &self.store.batches {
+            let (_, bytes) = entry.map_err(|cause| self.store.error(&cause))?;
+            let Ok(frame) = Frame::open(&bytes) else { continue };
+            let Header { lane, epoch, seq, events, .. } = frame.header;
+            if !ledger.has_emitted(lane, epoch, seq) {
+                missing.push(Entry { lane, epoch, seq, events, standing: Standing::Emitted });
+            }
+        }
+        ledger.append(&missing).map_err(|cause| self.store.error(&cause))?;
+        ledger.forget_past();
+        Ok(())
+    }
+
+    /// Tells whoever sends how far the spool is durable.
+    fn publish(&self) {
+        let now = |lane: Lane| {
+            let tail = self.tails[usize::from(lane.number())];
+            Position { start: self.start, seq: tail.seq }
+        };
+        self.durable.send_modify(|durable| {
+            for (at, lane) in durable.iter_mut().zip(Lane::ALL) {
+                *at = now(lane).max(*at);
+            }
+        });
     }
 
     /// Works until every handle is gone or the disk fails.
@@ -161,7 +199,7 @@ impl Writer {
                 // Nobody may wait any more: the batch is emitted all the same.
                 let _ = done.send(Ok(Kept::Emitted));
             }
-            self.grown.send_modify(|times| *times += 1);
+            self.publish();
         }
         for Forgettable { position, length, entry } in forgettable {
             self.remove(entry.lane, position, length)?;
@@ -178,18 +216,29 @@ impl Writer {
         archive: &Archive,
         done: oneshot::Sender<Result<Kept, SpoolError>>,
     ) -> Result<Option<Pending>, SpoolError> {
+        self.counts.queued.fetch_sub(archive.bytes.len() as u64, Ordering::AcqRel);
         let held = self.counts.bytes.load(Ordering::Acquire);
         if held + archive.bytes.len() as u64 > self.budget {
             self.counts.refused.fetch_add(u64::from(archive.events), Ordering::Relaxed);
             let _ = done.send(Ok(Kept::Refused(archive.events)));
             return Ok(None);
         }
-        let entry = self.append(archive.lane, archive.events, &archive.bytes)?;
+        let (position, entry, bytes) = self.seal(archive.lane, archive.events, &archive.bytes)?;
+        self.store
+            .batches
+            .insert(key(archive.lane, position), bytes.as_ref())
+            .map_err(|cause| self.store.error(&cause))?;
+        self.counts.bytes.fetch_add(bytes.len() as u64, Ordering::AcqRel);
         Ok(Some(Pending { done, entry }))
     }
 
-    /// Numbers, seals and stores an archive at the end of its lane; not synced yet.
-    fn append(&mut self, lane: Lane, events: u32, archive: &[u8]) -> Result<Entry, SpoolError> {
+    /// Numbers and seals an archive at the end of its lane; not stored yet.
+    fn seal(
+        &mut self,
+        lane: Lane,
+        events: u32,
+        archive: &[u8],
+    ) -> Result<(Position, Entry, Bytes), SpoolError> {
         let tail = &mut self.tails[usize::from(lane.number())];
         let seq = tail.seq + 1;
         let seal = Seal {
@@ -206,12 +255,8 @@ impl Writer {
         *tail = Tail { seq, chain: sealed.header.chain };
         self.counts.tails[usize::from(lane.number())].store(seq, Ordering::Release);
         let position = Position { start: self.start, seq };
-        self.store
-            .batches
-            .insert(key(lane, position), bytes.as_ref())
-            .map_err(|cause| self.store.error(&cause))?;
-        self.counts.bytes.fetch_add(bytes.len() as u64, Ordering::AcqRel);
-        Ok(Entry { lane, epoch: self.epoch, seq, events, standing: Standing::Emitted })
+        let (epoch, standing) = (self.epoch, Standing::Emitted);
+        Ok((position, Entry { lane, epoch, seq, events, standing }, bytes))
     }
 
     /// The batches that an acknowledgement covers.
@@ -252,7 +297,7 @@ impl Writer {
         self.remove(lane, position, frame.len())
     }
 
-    /// See [`super::Spool::readopt`]. New frames are durable before the old ones go.
+    /// See [`super::Spool::readopt`].
     fn readopt(&mut self, epoch: u64, renewed: u64) -> Result<(), SpoolError> {
         let starts = self.starts_of(epoch);
         if epoch == self.epoch {
@@ -260,28 +305,46 @@ impl Writer {
         }
         for lane in Lane::ALL {
             for (start, _) in &starts {
-                let held = self.batches_of(lane, *start, u64::MAX)?;
-                let mut entries = Vec::new();
-                for (position, bytes) in &held {
-                    let frame = Frame::open(bytes).map_err(|cause| self.store.error(&cause))?;
-                    let mut scratch = Vec::new();
-                    let archive =
-                        frame.archive(&mut scratch).map_err(|cause| self.store.error(&cause))?;
-                    let (seq, events) = (position.seq, frame.header.events);
-                    let standing = Standing::Readopted;
-                    entries.push(Entry { lane, epoch, seq, events, standing });
-                    entries.push(self.append(lane, events, archive)?);
-                }
-                self.store.sync()?;
-                self.record(&entries)?;
-                for (position, bytes) in held {
-                    self.remove(lane, position, bytes.len())?;
-                }
+                while self.readopt_some(lane, *start)? {}
             }
         }
         self.store.forget_empty_starts(self.start);
-        self.grown.send_modify(|times| *times += 1);
+        self.publish();
         Ok(())
+    }
+
+    /// Numbers some batches of a start anew: the new ones come and the old ones go in one step, so
+    /// that no crash leaves both. Whether there were any.
+    fn readopt_some(&mut self, lane: Lane, start: u64) -> Result<bool, SpoolError> {
+        let held = self.some_batches_of(lane, start)?;
+        let (mut changes, mut entries, mut scratch) = (Batch::default(), Vec::new(), Vec::new());
+        let (mut came, mut went) = (0, 0);
+        for (old, bytes) in &held {
+            let frame = Frame::open(bytes).map_err(|cause| self.store.error(&cause))?;
+            let archive = frame.archive(&mut scratch).map_err(|cause| self.store.error(&cause))?;
+            let Header { epoch, seq, events, .. } = frame.header;
+            entries.push(Entry { lane, epoch, seq, events, standing: Standing::Readopted });
+            let (new, entry, sealed) = self.seal(lane, events, archive)?;
+            entries.push(entry);
+            changes.insert(&key(lane, new), sealed.as_ref());
+            changes.remove(&key(lane, *old));
+            came += sealed.len() as u64;
+            went += bytes.len() as u64;
+        }
+        self.store.batches.apply_batch(changes).map_err(|cause| self.store.error(&cause))?;
+        self.store.sync()?;
+        self.counts.bytes.fetch_add(came, Ordering::AcqRel);
+        self.counts.bytes.fetch_sub(went, Ordering::AcqRel);
+        self.record(&entries)?;
+        Ok(!held.is_empty())
+    }
+
+    fn some_batches_of(
+        &self,
+        lane: Lane,
+        start: u64,
+    ) -> Result<Vec<(Position, sled::IVec)>, SpoolError> {
+        self.range(lane, start, u64::MAX).take(READOPTED_AT_ONCE).collect()
     }
 
     fn starts_of(&self, epoch: u64) -> Vec<(u64, u64)> {
@@ -294,16 +357,21 @@ impl Writer {
         start: u64,
         through: u64,
     ) -> Result<Vec<(Position, sled::IVec)>, SpoolError> {
+        self.range(lane, start, through).collect()
+    }
+
+    fn range(
+        &self,
+        lane: Lane,
+        start: u64,
+        through: u64,
+    ) -> impl Iterator<Item = Result<(Position, sled::IVec), SpoolError>> {
         let (first, last) = (Position { start, seq: 0 }, Position { start, seq: through });
-        self.store
-            .batches
-            .range(key(lane, first)..=key(lane, last))
-            .map(|entry| {
-                let (key, frame) = entry.map_err(|cause| self.store.error(&cause))?;
-                let position = super::store::position(&key);
-                Ok((position.ok_or_else(|| self.store.error(&"a key is cut short"))?, frame))
-            })
-            .collect()
+        self.store.batches.range(key(lane, first)..=key(lane, last)).map(|entry| {
+            let (key, frame) = entry.map_err(|cause| self.store.error(&cause))?;
+            let position = super::store::position(&key);
+            Ok((position.ok_or_else(|| self.store.error(&"a key is cut short"))?, frame))
+        })
     }
 
     fn remove(&self, lane: Lane, position: Position, length: usize) -> Result<(), SpoolError> {

@@ -65,18 +65,23 @@ fn closed() -> SessionEnd {
 }
 
 /// What the aggregator has already: forgotten before anything is sent.
+///
+/// A memory or disk that was restored from an image has other batches where the aggregator's mark
+/// stands, or none yet. What it holds is then numbered anew and not forgotten: at worst a window of
+/// batches is applied twice, but nothing that was seen since is swallowed.
 fn take_marks(spool: &Spool, lane: Lane, welcome: &Welcome) -> Result<(), SessionEnd> {
     let current = spool.epochs().current;
-    for mark in &welcome.watermarks {
-        if mark.seq > 0 {
-            spool.acked(lane, mark.epoch, mark.seq);
+    for mark in welcome.watermarks.iter().filter(|mark| mark.seq > 0) {
+        let held = spool.held(lane, mark.epoch, mark.seq)?;
+        let other = held.is_some_and(|bytes| {
+            Frame::open(&bytes).is_ok_and(|frame| frame.header.chain != mark.chain)
+        });
+        if other || (mark.epoch == current && mark.seq > spool.tail(lane)) {
+            tracing::warn!(%lane, "the spool is not the one that was acknowledged: a new epoch");
+            spool.readopt(mark.epoch, random());
+            return Err(SessionEnd::Renewed("the spool was restored from an image"));
         }
-        if mark.epoch == current && mark.seq > spool.tail(lane) {
-            // This memory is older than what the aggregator has: it was restored from an image.
-            tracing::warn!(%lane, "the aggregator is ahead of this spool: a new epoch is begun");
-            spool.readopt(current, random());
-            return Err(SessionEnd::Renewed("the spool is older than the aggregator's watermark"));
-        }
+        spool.acked(lane, mark.epoch, mark.seq);
     }
     Ok(())
 }
@@ -105,7 +110,10 @@ impl Traffic<'_> {
         let lost = |cause: &dyn std::fmt::Display| SessionEnd::Lost(cause.to_string());
         let any = !batches.is_empty();
         for (position, bytes) in batches {
-            let header = Frame::open(&bytes).map_err(|cause| lost(&cause))?.header;
+            let Ok(Frame { header, .. }) = Frame::open(&bytes) else {
+                self.spool.dead(lane, position, "damaged");
+                return Err(SessionEnd::Renewed("a spooled batch was damaged: dead letter"));
+            };
             self.window.send(Sent { position, epoch: header.epoch, seq: header.seq });
             link::send(send, clock::now(), bytes).await.map_err(|cause| lost(&cause))?;
         }
