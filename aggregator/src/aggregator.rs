@@ -176,9 +176,12 @@ fn keep_house(
     stop: Arc<AtomicBool>,
 ) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let (replica, log) = (Arc::clone(replica), consensus.log());
-    let retention = config.retention.clone();
+    let keeping = housekeeping::Keeping {
+        archive_bytes: config.retention.archive_bytes,
+        unarchived_entries: config.retention.snapshot_entries,
+    };
     std::thread::Builder::new()
         .name("housekeeping".to_owned())
-        .spawn(move || housekeeping::run(&replica, &log, &retention, &stop))
+        .spawn(move || housekeeping::run(&replica, &log, keeping, &stop))
         .context("the housekeeping thread")
 }
