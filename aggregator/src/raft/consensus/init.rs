@@ -76,7 +76,7 @@ pub enum InitError {
 
 impl Consensus {
     /// Makes a cluster of `expect` empty nodes, this one among them, whose Raft addresses are
-    /// `seeds`, and proposes `found` as its first command.
+    /// `seeds`, and proposes `found` as its first command. Without seeds this node's own is taken.
     ///
     /// # Errors
     /// [`InitError`]; nothing has changed anywhere unless it is [`InitError::NotFounded`].
@@ -86,6 +86,8 @@ impl Consensus {
         seeds: &[String],
         found: Action,
     ) -> Result<(Receipt, u64), InitError> {
+        let own = [self.node.settings.member.raft_address.clone()];
+        let seeds = if seeds.is_empty() { &own } else { seeds };
         if seeds.len() != expect {
             return Err(InitError::Count { expected: expect, given: seeds.len() });
         }

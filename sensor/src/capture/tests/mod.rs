@@ -364,10 +364,7 @@ fn what_is_no_capture_is_said() {
         (&pcap(order, 0xa1b2_c3d4)[..20], "begins with d4 c3 b2 a1 and ends after 20 bytes"),
         (&gzip(b"hello"), "not a capture: it begins with 68 65 6c 6c and ends after 5 bytes"),
         (&gzip(b"hello")[..5], "not a capture: its gzip stream is cut short; expected"),
-        (
-            &[0x1f, 0x8b, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9],
-            "not a capture: its gzip stream is damaged: ",
-        ),
+        (&[0x1f, 0x8b, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9], "its gzip stream is damaged: "),
     ];
     for (bytes, message) in cases {
         let error = read(bytes).unwrap_err();
