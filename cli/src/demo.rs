@@ -190,6 +190,7 @@ fn watch(
         }
         std::thread::sleep(POLL);
     }
+    anyhow::ensure!(!stopped.load(Ordering::Acquire), "stopped");
     let report = Report::read(mesh, last.0)?;
     report.print(mesh, &mut io::stdout().lock())?;
     while !stopped.load(Ordering::Acquire) {

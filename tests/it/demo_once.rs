@@ -48,6 +48,20 @@ fn once_prints_one_object_and_leaves_nothing() {
     assert_eq!(entries(temporary.path()), 0, "a folder was left behind");
 }
 
+#[test]
+fn a_demo_that_fails_quotes_the_log_and_says_how_to_keep_it() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut demo = Command::new(PROGRAM);
+    // The nodes refuse this filter.
+    demo.args(["demo", "--log", "a=b=c"]).env("TMPDIR", temporary.path());
+    let output = demo.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("key 'log.filter': 'a=b=c'") && said.contains("--keep"), "{said}");
+    assert!(!said.contains("\\n"), "lines are lines: {said}");
+    assert_eq!(entries(temporary.path()), 0, "a folder was left behind");
+}
+
 /// A demo that is stopped as a terminal stops it: the signal goes to the whole process group.
 struct Interruption {
     arguments: &'static [&'static str],

@@ -30,7 +30,9 @@ const PROBE_POLL: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InitError {
     /// The addresses are not as many as members are expected.
-    #[error("{expected} members are expected, but {given} addresses are given")]
+    #[error(
+        "members expected: {expected}, addresses given: {given}; name the Raft addresses of all as seeds"
+    )]
     Count {
         /// Members that are expected.
         expected: usize,
