@@ -190,6 +190,12 @@ async fn initialise(
     if cluster.is_some() {
         return Err(InitError::Exists { cluster });
     }
+    // A forgotten argument must not found a cluster of one node where three were meant.
+    if request.expect.is_none() && request.seeds.is_empty() {
+        let detail =
+            "say how many nodes are expected: 1 for this node alone, or more with all seeds";
+        return Err(InitError::Refused(detail.to_owned()));
+    }
     let unrandom = |cause| InitError::Refused(format!("the system has no randomness: {cause}"));
     let (mut id, mut key, mut token) = ([0; 16], [0; 16], [0; 32]);
     for bytes in [&mut id[..], &mut key[..], &mut token[..]] {

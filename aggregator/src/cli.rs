@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use wardmesh_common::config::Layers;
+use wardmesh_common::config::{ConfigError, EXIT_CODE, Layers};
 use wardmesh_common::{shutdown, telemetry};
 
 use crate::aggregator::Aggregator;
@@ -55,24 +55,23 @@ pub fn run(command: Command) -> ExitCode {
     let done = match command {
         Command::Run { config } => run_node(&config),
         Command::Config(ConfigCommand::Check { config }) => check(&config),
-        Command::Config(ConfigCommand::Show { config, origin }) => {
-            Layers::of_process(Some(&config), Vec::new())
-                .show(origin, &mut io::stdout().lock())
-                .map_err(Into::into)
-        }
+        Command::Config(ConfigCommand::Show { config, origin }) => show(&config, origin),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
             // Standard error may be closed; there is nobody else to tell.
             let _ = writeln!(io::stderr(), "error: {cause:#}");
-            ExitCode::FAILURE
+            match cause.is::<ConfigError>() {
+                true => ExitCode::from(EXIT_CODE),
+                false => ExitCode::FAILURE,
+            }
         }
     }
 }
 
 fn load(path: &Path) -> anyhow::Result<Config> {
-    Ok(Layers::of_process(Some(path), Vec::new()).load()?)
+    Ok(Config::load(&Layers::of_process(Some(path), Vec::new()))?)
 }
 
 fn run_node(path: &Path) -> anyhow::Result<()> {
@@ -95,10 +94,31 @@ fn run_node(path: &Path) -> anyhow::Result<()> {
 }
 
 fn check(path: &Path) -> anyhow::Result<()> {
-    let config = load(path)?;
-    for identity in [&config.ingest.identity, &config.raft.identity] {
-        wardmesh_common::tls::Identity::load(identity)?.principal()?;
-    }
+    load(path)?;
     writeln!(io::stdout(), "the configuration is valid")?;
     Ok(())
+}
+
+fn show(path: &Path, origin: bool) -> anyhow::Result<()> {
+    let shown = Layers::of_process(Some(path), Vec::new()).show(origin)?;
+    Ok(io::stdout().write_all(shown.as_bytes())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_configuration_has_its_own_exit_code() {
+        let config = || PathBuf::from("no-such-folder/aggregator.toml");
+        let commands = [
+            Command::Run { config: config() },
+            Command::Config(ConfigCommand::Check { config: config() }),
+            Command::Config(ConfigCommand::Show { config: config(), origin: true }),
+        ];
+        for command in commands {
+            let text = format!("{command:?}");
+            assert_eq!(run(command), ExitCode::from(3), "{text}");
+        }
+    }
 }

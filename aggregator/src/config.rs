@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use wardmesh_common::config::{ConfigError, Layers, check_address};
 use wardmesh_common::id::NodeId;
 use wardmesh_common::telemetry::LogConfig;
-use wardmesh_common::tls::IdentityFiles;
+use wardmesh_common::tls::{Identity, IdentityFiles, Principal};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -32,6 +33,31 @@ pub struct Config {
     pub log: LogConfig,
 }
 
+/// The key of a value that cannot be used, and why.
+type Fault = (String, String);
+
+impl Config {
+    /// Reads the layers and refuses what could not run, so that `config check` and `run` agree.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the key and the layer.
+    pub fn load(layers: &Layers) -> Result<Self, ConfigError> {
+        let config: Self = layers.load()?;
+        config.check().map_err(|(key, fault)| layers.refuse(&key, fault))?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        self.ingest.check("ingest", self.node.id)?;
+        self.raft.check("raft", self.node.id)?;
+        if !self.http.advertise.is_empty() {
+            let refuse = |fault| ("http.advertise".to_owned(), fault);
+            check_address(&self.http.advertise).map_err(refuse)?;
+        }
+        self.log.check().map_err(|cause| ("log.filter".to_owned(), cause.to_string()))
+    }
+}
+
 /// Who this node is.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -54,6 +80,25 @@ pub struct EndpointConfig {
     pub advertise: String,
     /// The certificate, key and authority of this endpoint.
     pub identity: IdentityFiles,
+}
+
+impl EndpointConfig {
+    /// That the endpoint of this section can be the node's.
+    fn check(&self, section: &str, id: NodeId) -> Result<(), Fault> {
+        let identity = Identity::load(&self.identity)
+            .map_err(|cause| (format!("{section}.identity"), cause.to_string()))?;
+        let of_certificate = |fault| (format!("{section}.identity.certificate"), fault);
+        match identity.principal() {
+            Ok(Principal::Node { node, .. }) if node == id => {}
+            Ok(Principal::Node { node, .. }) => {
+                let fault = format!("{id} is not the node of {section}.identity, which is {node}");
+                return Err(("node.id".to_owned(), fault));
+            }
+            Ok(other) => return Err(of_certificate(format!("{other} is no node's name"))),
+            Err(cause) => return Err(of_certificate(cause.to_string())),
+        }
+        check_address(&self.advertise).map_err(|fault| (format!("{section}.advertise"), fault))
+    }
 }
 
 /// The HTTP API.
@@ -99,5 +144,68 @@ pub struct RetentionConfig {
 impl Default for RetentionConfig {
     fn default() -> Self {
         Self { archive_bytes: 64 * 1024 * 1024 * 1024, snapshot_entries: 20_000 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::path::Path;
+
+    use wardmesh_common::id::{SensorId, TenantId};
+    use wardmesh_common::tls::authority::Authority;
+
+    use super::*;
+
+    fn write_identity(folder: &Path, principal: &Principal) {
+        let issued = Authority::new("test").unwrap().issue(principal).unwrap();
+        std::fs::write(folder.join("certificate.pem"), issued.certificate).unwrap();
+        std::fs::write(folder.join("key.pem"), issued.key).unwrap();
+        std::fs::write(folder.join("authority.pem"), issued.authority).unwrap();
+    }
+
+    /// Loads a configuration in which one text is replaced.
+    fn load(folder: &Path, (from, to): (&str, &str)) -> Result<Config, String> {
+        let at = |name: &str| folder.join(name).display().to_string();
+        let endpoint = |name: &str| {
+            format!(
+                "[{name}]\nlisten = '127.0.0.1:0'\nadvertise = '{name}:4433'\n\
+                identity = {{ certificate = '{}', key = '{}', authority = '{}' }}\n",
+                at("certificate.pem"),
+                at("key.pem"),
+                at("authority.pem"),
+            )
+        };
+        let node = "[node]\nid = 1\nname = 'n'\ndata = '/data'\n[http]\nadvertise = 'h:1'\n";
+        let toml =
+            format!("{node}{}{}[log]\nfilter = 'info'", endpoint("ingest"), endpoint("raft"));
+        let file = folder.join("aggregator.toml");
+        std::fs::write(&file, toml.replace(from, to)).unwrap();
+        let layers = Layers { file: Some(file), ..Layers::default() };
+        Config::load(&layers).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_could_not_run_is_refused_with_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let cluster = "c".to_owned();
+        write_identity(folder.path(), &Principal::Node { cluster: cluster.clone(), node: 1 });
+        assert!(load(folder.path(), ("", "")).is_ok());
+        for (change, key) in [
+            (("id = 1", "id = 2"), "node.id"),
+            (("ingest:4433", "ingest"), "ingest.advertise"),
+            (("raft:4433", "raft:port"), "raft.advertise"),
+            (("h:1", "h"), "http.advertise"),
+            (("/key.pem", "/none.pem"), "ingest.identity"),
+            (("'info'", "'a=b=c'"), "log.filter"),
+        ] {
+            let error = load(folder.path(), change).unwrap_err();
+            assert!(error.contains(&format!("aggregator.toml: key '{key}': ")), "{error}");
+        }
+        let (tenant, sensor) = (TenantId::default_tenant(), SensorId::from_random([7; 16]));
+        write_identity(folder.path(), &Principal::Sensor { cluster, tenant, sensor });
+        let error = load(folder.path(), ("", "")).unwrap_err();
+        assert!(error.contains("key 'ingest.identity.certificate': "), "{error}");
     }
 }

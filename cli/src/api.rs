@@ -129,7 +129,7 @@ impl Client {
                     if !unsent && (!more || matches!(ask, Ask::Post(_))) {
                         return Err(broken(server, &cause, ask));
                     }
-                    tried.push(format!("{}: {cause}", server.as_str()));
+                    tried.push(format!("{}: {}", server.as_str(), why(&cause)));
                 }
             }
         }
@@ -167,6 +167,7 @@ fn is_unsent(cause: &ureq::Error) -> bool {
         ureq::Error::Timeout(phase) => {
             matches!(phase, ureq::Timeout::Connect | ureq::Timeout::Resolve)
         }
+        ureq::Error::Io(cause) if is_lookup(cause) => true,
         ureq::Error::Io(cause) => matches!(
             cause.kind(),
             ErrorKind::ConnectionRefused
@@ -175,6 +176,21 @@ fn is_unsent(cause: &ureq::Error) -> bool {
                 | ErrorKind::AddrNotAvailable
         ),
         _ => false,
+    }
+}
+
+/// Whether the resolver did not know a name: the standard library has a text for it, no kind.
+fn is_lookup(cause: &std::io::Error) -> bool {
+    cause.to_string().starts_with("failed to lookup address information")
+}
+
+/// Why a server could not be asked, in words.
+fn why(cause: &ureq::Error) -> String {
+    match cause {
+        ureq::Error::HostNotFound => "the name has no address".to_owned(),
+        ureq::Error::Io(cause) if is_lookup(cause) => format!("the name has no address: {cause}"),
+        ureq::Error::Io(cause) => cause.to_string(),
+        other => other.to_string(),
     }
 }
 

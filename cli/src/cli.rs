@@ -21,7 +21,7 @@ use crate::{cluster, demo, devices, events, findings, sensors, simulate, sites, 
     wardmesh devices list --site a -o json\n  \
     wardmesh simulate -o site-a.pcap --site a --seed 1\n\n\
     Exit codes: 0 done, 1 error, 2 usage, 3 bad configuration, 4 not allowed, 5 not found, \
-    6 conflict, 7 unavailable, 8 partial"
+    6 conflict, 7 unavailable, 8 partial, 130 interrupted"
 )]
 pub struct Arguments {
     /// What to do.
@@ -94,7 +94,7 @@ pub fn run() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Ask(ask) => printed(|out| ask.run(out)),
         Command::Simulate(args) => simulate::run(&args).map_err(Failure::from),
-        Command::Demo(args) => demo::run(&args).map_err(Failure::from),
+        Command::Demo(args) => demo::run(&args),
         Command::Sensor(command) => return wardmesh_sensor::cli::run(command),
         Command::Node(command) => return wardmesh_aggregator::cli::run(command),
     };
@@ -117,9 +117,18 @@ fn printed(run: impl FnOnce(&mut dyn Write) -> Result<(), Failure>) -> Result<()
 fn exit(done: Result<(), Failure>) -> Exit {
     let Err(failure) = done else { return Exit::Ok };
     if failure.exit() != Exit::Ok {
-        note(&format!("error: {failure}"));
+        tell(&failure);
     }
     failure.exit()
+}
+
+/// A server's words stay on one line, however many it sent; our own may take several.
+fn tell(failure: &Failure) {
+    let text = format!("error: {failure}");
+    match failure {
+        Failure::Other(_) => text.lines().for_each(note),
+        _ => note(&text),
+    }
 }
 
 #[cfg(test)]

@@ -45,8 +45,8 @@ enum Verb {
         /// How many nodes must be found before the cluster is founded
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=15))]
         expect: Option<u32>,
-        /// The nodes' Raft addresses, host:port with commas between; those of the configuration
-        /// where they are left out
+        /// All nodes' Raft addresses, host:port with commas between; where they are left out, the
+        /// asked node is the cluster's only one, with --expect 1
         #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
         seeds: Vec<String>,
     },

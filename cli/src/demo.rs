@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use serde_json::Value;
 use wardmesh_common::{clock, shutdown, telemetry};
 
 use crate::access::note;
+use crate::failure::Failure;
 use crate::local::{Child, Mesh, Plan};
 use crate::simulate;
 
@@ -60,29 +62,37 @@ pub const EXAMPLES: &str = "Examples:\n  wardmesh demo\n  wardmesh demo --once |
 /// Runs the demo.
 ///
 /// # Errors
-/// Where a process, port or folder cannot be had; the message names it.
-pub fn run(args: &Args) -> anyhow::Result<()> {
+/// Where a process, port or folder cannot be had; the message names it. [`Failure::Interrupted`]
+/// where `--once` was stopped before it could answer.
+pub fn run(args: &Args) -> Result<(), Failure> {
     let stopped = stop_flag()?;
-    let temporary = tempfile::Builder::new().prefix("wardmesh-demo-").tempdir()?;
+    let temporary = tempfile::Builder::new().prefix("wardmesh-demo-").tempdir();
+    let temporary = temporary.context("a temporary folder")?;
     let folder = match &args.keep {
         None => temporary.path().to_owned(),
         Some(folder) => new_folder(folder)?,
     };
-    let done = show(args, &folder, stopped);
-    match done {
-        // Ctrl-C is a way to end it.
-        Err(_) if stopped.load(Ordering::Acquire) => Ok(()),
-        done => done,
+    match show(args, &folder, &stopped) {
+        Err(_) if stopped.load(Ordering::Acquire) => match args.once {
+            true => Err(Failure::Interrupted),
+            // Ctrl-C is the way to end it.
+            false => Ok(()),
+        },
+        Err(cause) if args.keep.is_none() => Err(Failure::Other(anyhow::anyhow!(
+            "{cause:#}\nthe demo's folder is gone with its logs: --keep FOLDER keeps them"
+        ))),
+        done => Ok(done?),
     }
 }
 
-fn show(args: &Args, folder: &Path, stopped: &'static AtomicBool) -> anyhow::Result<()> {
+fn show(args: &Args, folder: &Path, stopped: &Arc<AtomicBool>) -> anyhow::Result<()> {
     let begun = Instant::now();
     note("making the traffic of three sites, their certificates and configurations");
     let captures = captures(folder)?;
     let program = std::env::current_exe()?;
     let plan = Plan { folder: folder.to_owned(), program, nodes: NODES, log: args.log.clone() };
     let mut mesh = Mesh::prepare(plan)?;
+    mesh.stop_at(Arc::clone(stopped));
     note("starting three aggregator nodes and founding their cluster");
     mesh.found()?;
     note("starting one sensor for each site; they replay their captures");
@@ -100,14 +110,15 @@ fn show(args: &Args, folder: &Path, stopped: &'static AtomicBool) -> anyhow::Res
 }
 
 /// Turns true at Ctrl-C or SIGTERM: whoever waits looks at it and unwinds, which ends the children.
-fn stop_flag() -> anyhow::Result<&'static AtomicBool> {
-    static STOPPED: AtomicBool = AtomicBool::new(false);
+fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&stopped);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         runtime.block_on(shutdown::signal());
-        STOPPED.store(true, Ordering::Release);
+        seen.store(true, Ordering::Release);
     })?;
-    Ok(&STOPPED)
+    Ok(stopped)
 }
 
 fn new_folder(folder: &Path) -> anyhow::Result<PathBuf> {
@@ -179,6 +190,7 @@ fn watch(
         }
         std::thread::sleep(POLL);
     }
+    anyhow::ensure!(!stopped.load(Ordering::Acquire), "stopped");
     let report = Report::read(mesh, last.0)?;
     report.print(mesh, &mut io::stdout().lock())?;
     while !stopped.load(Ordering::Acquire) {

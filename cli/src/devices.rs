@@ -49,7 +49,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// List devices; filters that are repeated widen, different ones narrow
-    #[command(after_help = "Examples:\n  wardmesh devices list --site a --class infusion_pump\n  \
+    #[command(after_help = "Examples:\n  wardmesh devices list --site a --class ct-scanner\n  \
         wardmesh devices list --seen-since=-24h -o json | jq length\n  \
         wardmesh devices list --ip 10.20.0.7 --server http://agg-1:8443,http://agg-2:8443")]
     List(Filter),
@@ -76,7 +76,7 @@ struct Filter {
     /// Seen at this site; may be repeated
     #[arg(long)]
     site: Vec<String>,
-    /// Of this class, such as infusion_pump; may be repeated
+    /// Of this class, such as ct-scanner; may be repeated
     #[arg(long)]
     class: Vec<String>,
     /// Of this maker; may be repeated

@@ -28,6 +28,8 @@ pub enum Exit {
     Unavailable = 7,
     /// A part was done, or is known.
     Partial = 8,
+    /// It was stopped before it was done (128 + SIGINT, as shells have it).
+    Interrupted = 130,
 }
 
 impl Exit {
@@ -141,6 +143,9 @@ pub enum Failure {
     /// Some answers came, others did not; they were named on standard error.
     #[error("{0}")]
     Partial(String),
+    /// It was stopped from outside before it could answer.
+    #[error("stopped before it was done: there is no result")]
+    Interrupted,
     /// Standard output cannot be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
@@ -158,6 +163,7 @@ impl Failure {
             Self::Unreachable { .. } | Self::Broken { .. } => Exit::Unavailable,
             Self::Usage(_) => Exit::Usage,
             Self::Partial(_) => Exit::Partial,
+            Self::Interrupted => Exit::Interrupted,
             Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Foreign { .. } | Self::Output(_) | Self::Other(_) => Exit::Error,
         }

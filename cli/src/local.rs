@@ -5,6 +5,8 @@
 //! A child ends when its standard input closes, so that nothing outlives its parent however it dies.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -53,6 +55,7 @@ pub struct Mesh {
     plan: Plan,
     ingest: Authority,
     nodes: Vec<Node>,
+    stopped: Arc<AtomicBool>,
 }
 
 /// One aggregator node.
@@ -127,7 +130,19 @@ impl Mesh {
                 child: None,
             });
         }
-        Ok(Self { plan, ingest, nodes })
+        Ok(Self { plan, ingest, nodes, stopped: Arc::default() })
+    }
+
+    /// Gives up every wait, with an error, once `stopped` turns true.
+    pub fn stop_at(&mut self, stopped: Arc<AtomicBool>) {
+        self.stopped = stopped;
+    }
+
+    /// Sleeps a moment between two looks at something.
+    fn pause(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(!self.stopped.load(Ordering::Acquire), "stopped");
+        std::thread::sleep(POLL);
+        Ok(())
     }
 
     /// The nodes.
@@ -191,9 +206,9 @@ impl Mesh {
     /// # Errors
     /// Where its process ends, or time runs out.
     pub fn await_alive(&mut self, index: usize) -> anyhow::Result<()> {
-        let node = &mut self.nodes[index];
         let begun = Instant::now();
         loop {
+            let node = &mut self.nodes[index];
             if node.client().get("/version", &[]).is_ok() {
                 return Ok(());
             }
@@ -205,7 +220,7 @@ impl Mesh {
                 node.id,
                 child.log().display()
             );
-            std::thread::sleep(POLL);
+            self.pause()?;
         }
     }
 
@@ -269,7 +284,7 @@ impl Mesh {
             if begun.elapsed() > PATIENCE {
                 return Err(last.map_or_else(|| anyhow::anyhow!("no node runs"), Into::into));
             }
-            std::thread::sleep(POLL);
+            self.pause()?;
         }
     }
 
@@ -284,7 +299,7 @@ impl Mesh {
             match self.digests_now() {
                 Ok(found) => return Ok(found),
                 Err(cause) if begun.elapsed() > PATIENCE => return Err(cause),
-                Err(_) => std::thread::sleep(POLL),
+                Err(_) => self.pause()?,
             }
         }
     }

@@ -24,42 +24,20 @@ pub struct Layers {
     pub flags: Vec<(String, String)>,
 }
 
-/// Why there is no configuration.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{path}: cannot be read: {cause}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        cause: String,
-    },
-    /// The file is no TOML, or a value is of another type than its key wants.
-    #[error("configuration: {0}")]
-    Invalid(String),
-    /// Nobody reads this key.
-    #[error("configuration: unknown key '{key}'{}", suggestion(.nearest.as_deref()))]
-    UnknownKey {
-        /// The key as written.
-        key: String,
-        /// The nearest known one.
-        nearest: Option<String>,
-    },
-}
+mod error;
+#[cfg(test)]
+mod tests;
 
-fn suggestion(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |nearest| format!("; did you mean '{nearest}'?"))
-}
+pub use error::{ConfigError, EXIT_CODE};
 
 /// One value and the layer that it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The dotted key.
     pub key: String,
-    /// The value as text.
+    /// The value as TOML has it.
     pub value: String,
-    /// The layer: a file's path, `environment` or `flag`.
+    /// The layer: a file's path, a variable's name or `flag`.
     pub layer: String,
 }
 
@@ -76,9 +54,16 @@ impl Layers {
     /// The typed configuration.
     ///
     /// # Errors
-    /// [`ConfigError`], which names the key and the way out.
+    /// [`ConfigError`], which names the key, its layer and the way out.
     pub fn load<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
-        self.merge()?.try_deserialize().map_err(|cause| explain(&cause))
+        self.merge()?.try_deserialize().map_err(|cause| self.explain(&cause))
+    }
+
+    /// An error about the value of a key that was read: names its layer.
+    #[must_use]
+    pub fn refuse(&self, key: &str, fault: impl std::fmt::Display) -> ConfigError {
+        let layer = self.layer(key);
+        ConfigError::Value { layer, key: key.to_owned(), fault: fault.to_string() }
     }
 
     /// Every value that is not a default, with the layer that won; in the order of keys.
@@ -90,24 +75,22 @@ impl Layers {
         let root = self.merge()?.cache;
         flatten("", &root, &mut origins);
         for origin in &mut origins {
-            if self.flags.iter().any(|(key, _)| *key == origin.key) {
-                "flag".clone_into(&mut origin.layer);
-            }
+            origin.layer = self.layer(&origin.key);
         }
         origins.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(origins)
     }
 
-    /// Prints every value that is not a default, a line each; with the layer where `origin` asks.
+    /// Every value that is not a default, a line each; with the layer where `origin` asks.
     ///
     /// # Errors
-    /// Where a layer cannot be read, or `out` cannot be written.
-    pub fn show(&self, origin: bool, out: &mut dyn std::io::Write) -> std::io::Result<()> {
-        for Origin { key, value, layer } in self.origins().map_err(std::io::Error::other)? {
+    /// [`ConfigError`] where a layer cannot be read.
+    pub fn show(&self, origin: bool) -> Result<String, ConfigError> {
+        let line = |Origin { key, value, layer }| {
             let layer = if origin { format!("  ({layer})") } else { String::new() };
-            writeln!(out, "{key} = {value}{layer}")?;
-        }
-        Ok(())
+            format!("{key} = {value}{layer}\n")
+        };
+        Ok(self.origins()?.into_iter().map(line).collect())
     }
 
     fn merge(&self) -> Result<Config, ConfigError> {
@@ -125,9 +108,57 @@ impl Layers {
             .source(Some(self.environment.clone().into_iter().collect()));
         builder = builder.add_source(environment);
         for (key, value) in &self.flags {
-            builder = builder.set_override(key, value.as_str()).map_err(|cause| explain(&cause))?;
+            builder =
+                builder.set_override(key, value.as_str()).map_err(|cause| self.broken(&cause))?;
         }
-        builder.build().map_err(|cause| explain(&cause))
+        builder.build().map_err(|cause| self.broken(&cause))
+    }
+
+    /// A layer that could not even be read into keys and values: the file is no TOML.
+    fn broken(&self, cause: &Cause) -> ConfigError {
+        let cause = match cause {
+            // Its own text would name the file a second time.
+            Cause::FileParse { cause, .. } => cause.to_string(),
+            other => other.to_string(),
+        };
+        ConfigError::Broken { layer: self.base(), cause: cause.trim().to_owned() }
+    }
+
+    /// Where a key that no layer holds would stand: the file.
+    fn base(&self) -> String {
+        let file = self.file.as_ref();
+        file.map_or_else(|| "configuration".to_owned(), |file| file.display().to_string())
+    }
+
+    /// The layer that a dotted key's value comes from, or would come from.
+    fn layer(&self, key: &str) -> String {
+        let key = key.split('[').next().unwrap_or(key);
+        if self.flags.iter().any(|(flag, _)| flag == key) {
+            return "flag".to_owned();
+        }
+        let variable = format!("{ENVIRONMENT_PREFIX}__{}", key.replace('.', "__"));
+        let set = self.environment.keys().find(|name| name.eq_ignore_ascii_case(&variable));
+        set.cloned().unwrap_or_else(|| self.base())
+    }
+
+    /// What serde did not take, by the key's whole path and its layer.
+    fn explain(&self, cause: &Cause) -> ConfigError {
+        let (key, fault) = match cause {
+            Cause::NotFound(key) => {
+                return ConfigError::MissingKey { layer: self.base(), key: key.clone() };
+            }
+            Cause::Type { key: Some(key), unexpected, expected, .. } => {
+                (key.as_str(), format!("{unexpected} where {expected} is expected"))
+            }
+            Cause::At { key: Some(key), error, .. } => (key.as_str(), error.to_string()),
+            other => ("", other.to_string()),
+        };
+        if let Some((unknown, nearest)) = error::unknown_field(&fault) {
+            let dot = if key.is_empty() { "" } else { "." };
+            let key = format!("{key}{dot}{unknown}");
+            return ConfigError::UnknownKey { layer: self.layer(&key), key, nearest };
+        }
+        ConfigError::Value { layer: self.layer(key), key: key.to_owned(), fault }
     }
 }
 
@@ -139,42 +170,29 @@ fn flatten(prefix: &str, value: &Value, origins: &mut Vec<Origin>) {
                 flatten(&format!("{prefix}{dot}{key}"), value, origins);
             }
         }
-        _ => origins.push(Origin {
+        kind => origins.push(Origin {
             key: prefix.to_owned(),
-            value: value.to_string(),
-            layer: value.origin().map_or_else(|| "environment".to_owned(), str::to_owned),
+            value: written(kind).to_string(),
+            layer: String::new(),
         }),
     }
 }
 
-/// Turns serde's "unknown field" into an error that names the nearest key.
-fn explain(cause: &Cause) -> ConfigError {
-    let text = cause.to_string();
-    let unknown = || {
-        let rest = text.split_once("unknown field `")?.1;
-        let (key, rest) = rest.split_once('`')?;
-        let known = rest.split('`').skip(1).step_by(2);
-        let nearest = known.min_by_key(|known| distance(key, known))?;
-        let close = distance(key, nearest) <= key.len().max(3) / 2;
-        let nearest = close.then(|| nearest.to_owned());
-        Some(ConfigError::UnknownKey { key: key.to_owned(), nearest })
-    };
-    unknown().unwrap_or(ConfigError::Invalid(text.clone()))
-}
-
-/// Levenshtein's distance over bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(from != to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+/// A value as TOML writes it.
+fn written(kind: &ValueKind) -> toml::Value {
+    match kind {
+        ValueKind::Boolean(value) => (*value).into(),
+        ValueKind::I64(value) => (*value).into(),
+        ValueKind::Float(value) => (*value).into(),
+        ValueKind::Array(items) => {
+            items.iter().map(|item| written(&item.kind)).collect::<Vec<_>>().into()
         }
+        ValueKind::Table(table) => {
+            let entries = table.iter().map(|(key, value)| (key.clone(), written(&value.kind)));
+            toml::Value::Table(entries.collect())
+        }
+        other => other.to_string().into(),
     }
-    row[b.len()]
 }
 
 /// A list that a variable or flag may also give as one text with commas.
@@ -196,67 +214,16 @@ pub fn list<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Str
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, Default, PartialEq, Deserialize)]
-    #[serde(deny_unknown_fields, default)]
-    struct Sample {
-        name: String,
-        uplink: Uplink,
-    }
-
-    #[derive(Debug, Default, PartialEq, Deserialize)]
-    #[serde(deny_unknown_fields, default)]
-    struct Uplink {
-        #[serde(deserialize_with = "list")]
-        addresses: Vec<String>,
-        window: u16,
-    }
-
-    fn layers(toml: &str) -> (tempfile::TempDir, Layers) {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("sample.toml");
-        std::fs::write(&file, toml).unwrap();
-        (folder, Layers { file: Some(file), ..Layers::default() })
-    }
-
-    #[test]
-    fn flags_win_over_the_environment_over_the_file() {
-        let (_folder, mut layers) =
-            layers("name = 'file'\n[uplink]\naddresses = ['a']\nwindow = 1");
-        assert_eq!(layers.load::<Sample>().unwrap().uplink.addresses, ["a"]);
-        layers.environment.insert("WARDMESH__UPLINK__ADDRESSES".into(), "b:1, c:2".into());
-        layers.environment.insert("WARDMESH__UPLINK__WINDOW".into(), "2".into());
-        layers.flags.push(("uplink.window".into(), "3".into()));
-        let sample: Sample = layers.load().unwrap();
-        assert_eq!((sample.name.as_str(), sample.uplink.window), ("file", 3));
-        assert_eq!(sample.uplink.addresses, ["b:1", "c:2"]);
-        let origins = layers.origins().unwrap();
-        let layer = |key| origins.iter().find(|o| o.key == key).unwrap().layer.clone();
-        assert!(layer("name").ends_with("sample.toml"));
-        assert!(layer("uplink.addresses").contains("environment"), "{}", layer("uplink.addresses"));
-        assert_eq!(layer("uplink.window"), "flag");
-    }
-
-    #[test]
-    fn names_the_nearest_key() {
-        let (_folder, layers) = layers("[uplink]\nadresses = ['a']");
-        let error = layers.load::<Sample>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "configuration: unknown key 'adresses'; did you mean 'addresses'?"
-        );
-    }
-
-    #[test]
-    fn says_what_is_wrong() {
-        let (_folder, bad) = layers("[uplink]\nwindow = 'many'");
-        assert!(bad.load::<Sample>().unwrap_err().to_string().contains("window"));
-        let missing = Layers { file: Some("no-such.toml".into()), ..Layers::default() };
-        assert!(matches!(missing.load::<Sample>(), Err(ConfigError::Unreadable { .. })));
-        let (_folder, broken) = layers("name = ");
-        assert!(matches!(broken.load::<Sample>(), Err(ConfigError::Invalid(_))));
+/// That a text is `host:port`, with an IPv6 address in brackets (RFC 3986 section 3.2.2).
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn check_address(text: &str) -> Result<(), String> {
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    let host_fits = !host.is_empty() && (bracketed || !host.contains([':', '/', ' ']));
+    match port.parse::<u16>() {
+        Ok(1..) if host_fits => Ok(()),
+        _ => Err(format!("'{text}' is no host:port, such as agg-1.example.org:4433")),
     }
 }

@@ -37,9 +37,24 @@ impl Default for LogConfig {
     }
 }
 
+impl LogConfig {
+    /// That the filter can be read.
+    ///
+    /// # Errors
+    /// [`NotAFilter`].
+    pub fn check(&self) -> Result<(), NotAFilter> {
+        self.parsed().map(drop)
+    }
+
+    fn parsed(&self) -> Result<EnvFilter, NotAFilter> {
+        EnvFilter::try_new(&self.filter)
+            .map_err(|cause| NotAFilter { filter: self.filter.clone(), cause })
+    }
+}
+
 /// A filter that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("log.filter '{filter}': {cause}")]
+#[error("'{filter}' is no log filter: {cause}")]
 pub struct NotAFilter {
     filter: String,
     cause: tracing_subscriber::filter::ParseError,
@@ -50,8 +65,7 @@ pub struct NotAFilter {
 /// # Errors
 /// [`NotAFilter`].
 pub fn init(config: &LogConfig) -> Result<(), NotAFilter> {
-    let filter = EnvFilter::try_new(&config.filter)
-        .map_err(|cause| NotAFilter { filter: config.filter.clone(), cause })?;
+    let filter = config.parsed()?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
-use wardmesh_common::config::Layers;
+use wardmesh_common::config::{ConfigError, EXIT_CODE, Layers};
 use wardmesh_common::{shutdown, telemetry};
 
 use crate::config::{Config, Speed};
@@ -133,11 +133,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Replay(args) => run_sensor(&args.common, Some((args.files, args.speed))),
         Command::Spool(SpoolCommand::Status { config }) => spool_status(&config),
         Command::Config(ConfigCommand::Check { config }) => check(&config),
-        Command::Config(ConfigCommand::Show { config, origin }) => {
-            Layers::of_process(Some(&config), Vec::new())
-                .show(origin, &mut io::stdout().lock())
-                .map_err(Into::into)
-        }
+        Command::Config(ConfigCommand::Show { config, origin }) => show(&config, origin),
     };
     exit(done.map(|()| 0))
 }
@@ -148,7 +144,10 @@ fn exit(done: anyhow::Result<u8>) -> ExitCode {
         Err(cause) => {
             // Standard error may be closed; there is nobody else to tell.
             let _ = writeln!(io::stderr(), "error: {cause:#}");
-            ExitCode::FAILURE
+            match cause.is::<ConfigError>() {
+                true => ExitCode::from(EXIT_CODE),
+                false => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -174,12 +173,8 @@ fn run_sensor(
     common: &Common,
     replay: Option<(Vec<PathBuf>, Option<Speed>)>,
 ) -> anyhow::Result<()> {
-    let mut config: Config = layers(common).load()?;
+    let mut config = Config::load(&layers(common))?;
     telemetry::init(&config.log)?;
-    anyhow::ensure!(
-        !config.uplink.addresses.is_empty(),
-        "uplink.addresses: name at least one aggregator, as host:port"
-    );
     let drain = replay.is_some();
     let files = match replay {
         None => config.capture.files.clone(),
@@ -218,8 +213,32 @@ fn spool_status(config: &Path) -> anyhow::Result<()> {
 }
 
 fn check(config: &Path) -> anyhow::Result<()> {
-    let config: Config = Layers::of_process(Some(config), Vec::new()).load()?;
-    wardmesh_common::tls::Identity::load(&config.identity)?.principal()?;
+    Config::load(&Layers::of_process(Some(config), Vec::new()))?;
     writeln!(io::stdout(), "the configuration is valid")?;
     Ok(())
+}
+
+fn show(config: &Path, origin: bool) -> anyhow::Result<()> {
+    let shown = Layers::of_process(Some(config), Vec::new()).show(origin)?;
+    Ok(io::stdout().write_all(shown.as_bytes())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_configuration_has_its_own_exit_code() {
+        let config = || PathBuf::from("no-such-folder/sensor.toml");
+        let common = || Common { config: config(), aggregator: None, ledger: None };
+        let commands = [
+            Command::Run(Run { common: common() }),
+            Command::Config(ConfigCommand::Check { config: config() }),
+            Command::Config(ConfigCommand::Show { config: config(), origin: true }),
+        ];
+        for command in commands {
+            let text = format!("{command:?}");
+            assert_eq!(run(command), ExitCode::from(3), "{text}");
+        }
+    }
 }

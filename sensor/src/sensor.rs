@@ -13,7 +13,7 @@ use wardmesh_common::map::HashKey;
 use wardmesh_common::tls::{Identity, Principal};
 
 use crate::config::Config;
-use crate::feed::{Fed, Feed, Lost};
+use crate::feed::{Fed, Feed, FeedError, Lost};
 use crate::ledger::Ledger;
 use crate::spool::Spool;
 use crate::uplink::{Uplink, random};
@@ -116,8 +116,12 @@ impl Sensor {
             fed = &mut self.feed => {
                 match fed? {
                     Ok(fed) => tracing::info!(fed.frames, fed.events, "the captures are read"),
-                    // What was read is on its way; a restart would read it all again.
-                    Err(cause) => tracing::error!(%cause, "not every capture could be read"),
+                    // What was read is on its way; a restart would read it all again. The feed has
+                    // named each file with its cause.
+                    Err(cause) if is_no_capture(&cause) => {
+                        tracing::error!("not every capture could be read");
+                    }
+                    Err(cause) => tracing::error!(%cause, "the captures cannot be read on"),
                 }
                 let failed = tokio::select! {
                     () = &mut signal => false,
@@ -140,6 +144,10 @@ impl Sensor {
         let _ = self.stop.send(true);
         let _ = (&mut self.uplink).await;
     }
+}
+
+fn is_no_capture(cause: &anyhow::Error) -> bool {
+    matches!(cause.downcast_ref(), Some(FeedError::Capture(_)))
 }
 
 /// A fresh secret for the hashes of the pipeline's tables.

@@ -1,8 +1,10 @@
 //! The newcomer's command: what `demo --once` prints, and that an interrupted demo leaves nothing.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -47,21 +49,66 @@ fn once_prints_one_object_and_leaves_nothing() {
 }
 
 #[test]
-fn an_interrupted_demo_leaves_no_process_and_no_file() {
-    for after in ["founding", "Stop with Ctrl-C"] {
-        interrupt(after);
-    }
+fn a_demo_that_fails_quotes_the_log_and_says_how_to_keep_it() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut demo = Command::new(PROGRAM);
+    // The nodes refuse this filter.
+    demo.args(["demo", "--log", "a=b=c"]).env("TMPDIR", temporary.path());
+    let output = demo.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("key 'log.filter': 'a=b=c'") && said.contains("--keep"), "{said}");
+    assert!(!said.contains("\\n"), "lines are lines: {said}");
+    assert_eq!(entries(temporary.path()), 0, "a folder was left behind");
 }
 
-/// Sends SIGINT once a line with this text was printed.
-fn interrupt(after: &str) {
+/// A demo that is stopped as a terminal stops it: the signal goes to the whole process group.
+struct Interruption {
+    arguments: &'static [&'static str],
+    /// The moment: a line with this text was printed; without one, a second after the start.
+    after: Option<&'static str>,
+    signal: &'static str,
+    code: i32,
+}
+
+/// `demo` ends by being stopped; `demo --once` then has nothing to print, and says so.
+const INTERRUPTIONS: &[Interruption] = &[
+    Interruption { arguments: &["demo"], after: None, signal: "INT", code: 0 },
+    Interruption { arguments: &["demo"], after: Some("founding"), signal: "INT", code: 0 },
+    Interruption { arguments: &["demo"], after: Some("Stop with Ctrl-C"), signal: "HUP", code: 0 },
+    Interruption {
+        arguments: &["demo", "--once"],
+        after: Some("founding"),
+        signal: "INT",
+        code: 130,
+    },
+    Interruption {
+        arguments: &["demo", "--once"],
+        after: Some("starting one sensor"),
+        signal: "TERM",
+        code: 130,
+    },
+];
+
+/// How long a stopped demo may take: far less than it waits for a node that does not answer.
+const END_WITHIN: Duration = Duration::from_secs(20);
+
+#[test]
+fn an_interrupted_demo_leaves_no_process_and_no_file() {
+    INTERRUPTIONS.iter().for_each(interrupt);
+}
+
+fn interrupt(case: &Interruption) {
+    let Interruption { arguments, after, signal, code } = *case;
+    let what = format!("{arguments:?} after {after:?}");
     let temporary = tempfile::tempdir().unwrap();
     let mut demo = Command::new(PROGRAM)
-        .arg("demo")
+        .args(arguments)
         .env("TMPDIR", temporary.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        .process_group(0)
         .spawn()
         .unwrap();
     let (stdout, stderr) = (demo.stdout.take().unwrap(), demo.stderr.take().unwrap());
@@ -76,20 +123,30 @@ fn interrupt(after: &str) {
         })
     });
     drop(found);
-    assert!(lines.iter().any(|line| line.contains(after)), "'{after}' was never printed");
+    match after {
+        None => std::thread::sleep(Duration::from_secs(1)),
+        Some(text) => {
+            assert!(lines.iter().any(|line| line.contains(text)), "{what}: never printed");
+            wait_until("the demo starts its nodes", || !children(demo.id()).is_empty());
+        }
+    }
     // The pids are taken before the end, when they are still its children.
-    wait_until("the demo starts its nodes", || !children(demo.id()).is_empty());
     let started = children(demo.id());
-    assert!(!started.is_empty() && entries(temporary.path()) == 1);
-    let pid = demo.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(entries(temporary.path()), 1, "{what}");
+    let group = format!("-{}", demo.id());
+    let kill = Command::new("kill").args(["-s", signal, "--", &group]).status().unwrap();
+    assert!(kill.success(), "{what}");
+    let begun = Instant::now();
     wait_until("the demo ends", || demo.try_wait().unwrap().is_some());
-    assert!(demo.wait().unwrap().success());
+    assert!(begun.elapsed() < END_WITHIN, "{what}: ended after {:?}", begun.elapsed());
+    assert_eq!(demo.wait().unwrap().code(), Some(code), "{what}");
     for child in started {
-        assert!(!Path::new(&format!("/proc/{child}")).exists(), "{child} is left behind");
+        assert!(!Path::new(&format!("/proc/{child}")).exists(), "{what}: {child} is left behind");
     }
     readers.into_iter().for_each(|reader| reader.join().unwrap());
-    assert_eq!(entries(temporary.path()), 0, "a folder was left behind");
+    let said = lines.iter().any(|line| line.contains("stopped before it was done"));
+    assert_eq!(said, code != 0, "{what}");
+    assert_eq!(entries(temporary.path()), 0, "{what}: a folder was left behind");
 }
 
 fn entries(folder: &Path) -> usize {

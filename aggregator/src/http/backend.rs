@@ -185,7 +185,7 @@ pub struct MemberStatus {
 pub struct InitRequest {
     /// How many nodes must be found before the cluster is founded.
     pub expect: Option<u32>,
-    /// Raft addresses of the others, host and port; empty: those of the configuration.
+    /// Raft addresses of all nodes, this one included, host and port; empty: this node's own.
     pub seeds: Vec<String>,
 }
 

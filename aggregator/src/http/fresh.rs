@@ -69,8 +69,7 @@ impl Api {
         if let Some(most) = parameters.span("max_staleness")?
             && last_contact.is_none_or(|since| since > most)
         {
-            let heard = last_contact.map_or_else(|| "never".into(), |t| format!("{t:.1?} ago"));
-            let detail = format!("The leader was last heard {heard}.");
+            let detail = format!("As far as this node knows, {}.", heard(last_contact));
             return Err(Problem::new(&kinds::TOO_STALE, detail).at("max_staleness"));
         }
         self.await_index(parameters).await?;
@@ -96,13 +95,10 @@ impl Api {
         let hint = "Repeat with consistency=local to read the last known state.";
         match error {
             ReadError::NoLeader { .. } if self.backend.state().cluster().is_none() => {
-                let detail = "No cluster was founded with this node.";
-                Problem::new(&kinds::NOT_INITIALISED, detail)
-                    .hint("POST /api/v1/cluster/init on one node, once.")
+                Problem::not_initialised()
             }
             ReadError::NoLeader { last_contact } => {
-                let heard = last_contact.map_or_else(|| "never".into(), |t| format!("{t:.1?} ago"));
-                let detail = format!("{error}; one was last heard {heard}.");
+                let detail = format!("{error}; {}.", heard(*last_contact));
                 Problem::new(&kinds::NO_LEADER, detail).hint(hint).retry_after(RETRY)
             }
             ReadError::TimedOut => {
@@ -111,6 +107,14 @@ impl Api {
             }
         }
     }
+}
+
+/// When a leader was heard, in words.
+fn heard(last_contact: Option<Duration>) -> String {
+    last_contact.map_or_else(
+        || "no leader was heard since this node started".to_owned(),
+        |since| format!("the leader was last heard {since:.1?} ago"),
+    )
 }
 
 /// An election takes a second or two.

@@ -123,6 +123,12 @@ impl Problem {
         Self::new(&kinds::NOT_FOUND, format!("There is no {thing} '{id}'."))
     }
 
+    /// A request that needs a cluster where none was founded yet.
+    pub(crate) fn not_initialised() -> Self {
+        Self::new(&kinds::NOT_INITIALISED, "No cluster was founded with this node.")
+            .hint("Run 'wardmesh cluster init', or POST /api/v1/cluster/init, on one node, once.")
+    }
+
     pub(crate) fn kind(&self) -> &'static Kind {
         self.kind
     }

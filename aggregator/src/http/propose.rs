@@ -11,7 +11,7 @@ impl Api {
     /// Has a change agreed on; its log index.
     pub(super) async fn propose(&self, action: Action) -> Result<u64, Problem> {
         let (receipt, index) =
-            self.backend.propose(action).await.map_err(|error| failed(&error))?;
+            self.backend.propose(action).await.map_err(|error| self.failed(&error))?;
         match receipt {
             Receipt::Refused(why) => Err(Problem::new(&kinds::REFUSED, why)),
             Receipt::Accepted | Receipt::Done => Ok(index),
@@ -20,17 +20,20 @@ impl Api {
             }
         }
     }
-}
 
-fn failed(error: &ProposeError) -> Problem {
-    let detail = format!("{error}.");
-    match error {
-        ProposeError::NoLeader => Problem::new(&kinds::NO_LEADER, detail)
-            .hint("Nothing was changed. Repeat when a majority of the nodes runs.")
-            .retry_after(RETRY),
-        ProposeError::Overloaded { retry_after } => {
-            Problem::new(&kinds::OVERLOADED, detail).retry_after(*retry_after)
+    fn failed(&self, error: &ProposeError) -> Problem {
+        let detail = format!("{error}.");
+        match error {
+            ProposeError::NoLeader if self.backend.state().cluster().is_none() => {
+                Problem::not_initialised()
+            }
+            ProposeError::NoLeader => Problem::new(&kinds::NO_LEADER, detail)
+                .hint("Nothing was changed. Repeat when a majority of the nodes runs.")
+                .retry_after(RETRY),
+            ProposeError::Overloaded { retry_after } => {
+                Problem::new(&kinds::OVERLOADED, detail).retry_after(*retry_after)
+            }
+            ProposeError::TimedOut => Problem::new(&kinds::TIMED_OUT, detail).retry_after(RETRY),
         }
-        ProposeError::TimedOut => Problem::new(&kinds::TIMED_OUT, detail).retry_after(RETRY),
     }
 }

@@ -137,3 +137,15 @@ fn a_server_that_is_silent_is_given_up() {
     assert_eq!(failure.exit(), Exit::Unavailable, "{failure}");
     drop(listener);
 }
+
+#[test]
+fn a_name_without_an_address_is_named_and_nothing_was_sent() {
+    let good = Fake::serve(|_, _| (200, "{}".to_owned()));
+    // RFC 6761 section 6.4: this domain never resolves.
+    let unknown = "http://no-such-host.invalid:8443";
+    let failure = client(&[unknown]).post("/x", &json!({})).unwrap_err();
+    assert!(matches!(failure, Failure::Unreachable { .. }), "{failure}");
+    let text = failure.to_string();
+    assert!(text.contains(&format!("{unknown}: the name has no address")), "{text}");
+    assert!(client(&[unknown, &good.url]).post("/x", &json!({})).is_ok(), "the next is asked");
+}

@@ -87,6 +87,8 @@ impl Report {
         writeln!(out, "\n{} nodes hold {agreed} state.\n", self.nodes)?;
         let base = format!("http://{}", mesh.nodes()[0].http_address);
         writeln!(out, "HTTP API    {base}/api/v1   (documentation: {base}/docs)\n\nTry:")?;
+        writeln!(out, "  wardmesh status --server {base}")?;
+        writeln!(out, "  wardmesh findings list --server {base}")?;
         writeln!(out, "  curl '{base}/api/v1/devices?class=ct-scanner'")?;
         writeln!(out, "  curl '{base}/api/v1/findings'")?;
         let device = self.devices.first().context("there are no devices")?;

@@ -1,8 +1,10 @@
-//! A child process that cannot outlive us: it ends when its standard input closes.
+//! A child process that cannot outlive us: it ends when its standard input closes. It has a process
+//! group of its own: Ctrl-C is for us, who then end it in order.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -42,6 +44,7 @@ impl Child {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(file)
+            .process_group(0)
             .spawn()
             .with_context(|| program.display().to_string())?;
         let stdin = process.stdin.take();

@@ -46,7 +46,7 @@ fn agreement(status: &Value) -> String {
     format!("{leader}{term}{applied}{members} (asked node {})", at(cluster, "/node_id"))
 }
 
-/// `26: 8 infusion_pump, 6 patient_monitor, …`
+/// `26: 8 patient-monitor, 6 ct-scanner, …`
 fn summary(counted: &Value, name: &str) -> String {
     let Some(total) = counted["total"].as_u64() else { return "unknown".to_owned() };
     let at_least = if counted["complete"] == Value::Bool(false) { "at least " } else { "" };

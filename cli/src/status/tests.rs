@@ -31,7 +31,7 @@ fn cluster(line: &str, _: &str) -> Answer {
             "events": 90, "last_received": "2026-01-05T08:05:01.000Z"}]))
         }
         "devices" => {
-            list(json!([{"class": "infusion_pump"}, {"class": null}, {"class": "infusion_pump"}]))
+            list(json!([{"class": "ct-scanner"}, {"class": null}, {"class": "ct-scanner"}]))
         }
         "findings" => list(json!([{"severity": "medium"}])),
         "cluster/init" => (201, json!({"cluster": "c-1", "admin_token": "wm_secret"}).to_string()),
@@ -54,7 +54,7 @@ fn one_screen_says_how_all_stands() {
     done.unwrap();
     let expected = "\
 cluster        leader 1, term 3, applied 812, members 2 (asked node 2)
-devices        3: 2 infusion_pump, 1 unknown
+devices        3: 2 ct-scanner, 1 unknown
 findings open  1: 1 medium
 sensors        1: 1 online
 
@@ -72,7 +72,7 @@ SENSOR    SITE  NAME           STATE   EVENTS  LAST RECEIVED
     let (done, text) = run(&Fake::serve(cluster), "status -o json");
     done.unwrap();
     let status: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(status["devices"]["by_class"], json!({"infusion_pump": 2, "unknown": 1}));
+    assert_eq!(status["devices"]["by_class"], json!({"ct-scanner": 2, "unknown": 1}));
 }
 
 #[test]

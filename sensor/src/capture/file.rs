@@ -24,13 +24,12 @@ const SHOWN_BYTES: usize = 4;
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
     /// The file cannot be opened, or its first bytes not be read.
-    #[error("{}: cannot be read: {source}; check the path and its permissions", path.display())]
+    #[error("{}: cannot be read: {cause}; check the path and its permissions", path.display())]
     Unreadable {
         /// Which file.
         path: PathBuf,
-        /// What the operating system (or the gzip stream) answered.
-        #[source]
-        source: io::Error,
+        /// What the operating system answered; the message has it, so it is no source beside.
+        cause: io::Error,
     },
     /// The file holds something else.
     #[error("{}: not a capture: {cause}; expected pcap, pcapng or gzip of one", path.display())]
@@ -40,6 +39,21 @@ pub enum CaptureError {
         /// What it holds instead.
         cause: String,
     },
+}
+
+impl CaptureError {
+    /// Tells what the operating system refused from what the gzip stream (RFC 1952) lacks.
+    fn at_open(path: &Path, error: io::Error) -> Self {
+        let path = path.to_owned();
+        let cause = match error.kind() {
+            io::ErrorKind::UnexpectedEof => "its gzip stream is cut short".to_owned(),
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+                format!("its gzip stream is damaged: {error}")
+            }
+            _ => return Self::Unreadable { path, cause: error },
+        };
+        Self::NotACapture { path, cause }
+    }
 }
 
 /// A capture whose tail is cut short or damaged. A warning: the frames before it are good.
@@ -109,7 +123,7 @@ impl CaptureFile {
                 let cause = describe(source.ahead());
                 Err(CaptureError::NotACapture { path: path.to_owned(), cause })
             }
-            Err(source) => Err(CaptureError::Unreadable { path: path.to_owned(), source }),
+            Err(cause) => Err(CaptureError::at_open(path, cause)),
         }
     }
 

@@ -58,8 +58,8 @@ kinds! {
          with the last known state, whose age the header Wardmesh-Last-Contact-Ms gives; sensors keep \
          what they see, and nothing that was acknowledged is lost.";
     NOT_INITIALISED = 503 "not-initialised", "There is no cluster yet",
-        "The nodes run but no cluster was founded. Do so once, on one node: 'wardmesh-aggregator cluster \
-         init', or POST /api/v1/cluster/init from its host.";
+        "The nodes run but no cluster was founded. Do so once, on one node: 'wardmesh cluster init', \
+         or POST /api/v1/cluster/init from its host.";
     TOO_STALE = 503 "too-stale", "The answer would be older than you allow",
         "The leader was last heard longer ago than max_staleness. Ask another node, or allow more.";
     TIMED_OUT = 503 "timed-out", "It took too long",

@@ -198,7 +198,7 @@ struct NewCluster {
     /// How many nodes must be found before the cluster is founded.
     #[schema(example = 3)]
     expect: Option<u32>,
-    /// Raft addresses of the others, host and port; empty: those of the configuration.
+    /// Raft addresses of all nodes, this one included, host and port; empty: this node's own.
     seeds: Vec<String>,
 }
 

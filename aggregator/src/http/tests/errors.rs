@@ -107,9 +107,15 @@ async fn without_a_leader_only_local_reads_answer() {
 async fn before_the_founding_the_way_out_is_named() {
     let mut node = fake();
     node.leaderless = true;
+    node.propose = Some(ProposeError::NoLeader);
     *node.state.lock() = crate::state::State::new();
     let (client, _) = Client::of(node);
-    client.fetch("/api/v1/devices").await.is_problem(503, "not-initialised");
+    let read = client.fetch("/api/v1/devices").await;
+    let write = client.post("/api/v1/sites", r#"{"site":"x","title":"X"}"#).await;
+    for answer in [read, write] {
+        answer.is_problem(503, "not-initialised");
+        assert!(answer.text.contains("wardmesh cluster init"), "{}", answer.text);
+    }
     assert_eq!(client.fetch("/api/v1/cluster").await.json()["cluster"], serde_json::Value::Null);
 }
 

@@ -30,7 +30,9 @@ const PROBE_POLL: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InitError {
     /// The addresses are not as many as members are expected.
-    #[error("{expected} members are expected, but {given} addresses are given")]
+    #[error(
+        "members expected: {expected}, addresses given: {given}; name the Raft addresses of all as seeds"
+    )]
     Count {
         /// Members that are expected.
         expected: usize,
@@ -76,7 +78,7 @@ pub enum InitError {
 
 impl Consensus {
     /// Makes a cluster of `expect` empty nodes, this one among them, whose Raft addresses are
-    /// `seeds`, and proposes `found` as its first command.
+    /// `seeds`, and proposes `found` as its first command. Without seeds this node's own is taken.
     ///
     /// # Errors
     /// [`InitError`]; nothing has changed anywhere unless it is [`InitError::NotFounded`].
@@ -86,6 +88,8 @@ impl Consensus {
         seeds: &[String],
         found: Action,
     ) -> Result<(Receipt, u64), InitError> {
+        let own = [self.node.settings.member.raft_address.clone()];
+        let seeds = if seeds.is_empty() { &own } else { seeds };
         if seeds.len() != expect {
             return Err(InitError::Count { expected: expect, given: seeds.len() });
         }

@@ -357,12 +357,14 @@ fn a_block_larger_than_the_buffer_is_passed_over() {
 #[test]
 fn what_is_no_capture_is_said() {
     let order = Order::Little;
-    let cases: [(&[u8], &str); 5] = [
+    let cases: [(&[u8], &str); 7] = [
         (b"", "not a capture: it is empty; expected pcap, pcapng or gzip of one"),
         (b"hello", "not a capture: it begins with 68 65 6c 6c and ends after 5 bytes; expected"),
         (&[0x50; 64], "not a capture: it begins with 50 50 50 50; expected"),
         (&pcap(order, 0xa1b2_c3d4)[..20], "begins with d4 c3 b2 a1 and ends after 20 bytes"),
         (&gzip(b"hello"), "not a capture: it begins with 68 65 6c 6c and ends after 5 bytes"),
+        (&gzip(b"hello")[..5], "not a capture: its gzip stream is cut short; expected"),
+        (&[0x1f, 0x8b, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9], "its gzip stream is damaged: "),
     ];
     for (bytes, message) in cases {
         let error = read(bytes).unwrap_err();
@@ -371,8 +373,8 @@ fn what_is_no_capture_is_said() {
     }
     let error = CaptureFile::open(Path::new("no-such.pcap")).err().unwrap();
     assert!(error.to_string().starts_with("no-such.pcap: cannot be read: "), "{error}");
-    let error = read(&[0x1f, 0x8b, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]).unwrap_err();
     assert!(matches!(error, CaptureError::Unreadable { .. }));
+    assert_eq!(format!("{:#}", anyhow::Error::from(error)).matches("os error").count(), 1);
 }
 
 #[test]
