@@ -14,7 +14,7 @@ use wardmesh_benches::{captures, events};
 use wardmesh_cli::local::{Child, Mesh, Node, Plan, SensorFiles};
 use wardmesh_common::id::SensorId;
 use wardmesh_sensor::config::Speed;
-use wardmesh_sensor::feed::Feed;
+use wardmesh_sensor::feed::{Feed, Lost};
 use wardmesh_sensor::flow::HashKey;
 use wardmesh_sensor::spool::Spool;
 
@@ -75,7 +75,7 @@ fn alone(report: &mut Report, folder: &Path, capture: &Path) -> anyhow::Result<f
     let (spool, _) = Spool::open(&folder.join("spool"), 1 << 30, 1, None)?;
     let stop = Arc::new(AtomicBool::new(false));
     let begun = Instant::now();
-    let fed = Feed::new(SensorId([1; 16]), spool, Speed::Max, stop)
+    let fed = Feed::new(SensorId([1; 16]), spool, Speed::Max, Lost::default(), stop)
         .run(&[capture.to_owned()], HashKey([7; 16]))?;
     let spooled = fed.events as f64 / begun.elapsed().as_secs_f64();
     report.figure("events", count, "events");
