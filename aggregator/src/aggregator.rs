@@ -15,7 +15,7 @@ use wardmesh_common::tls::{Identity, Principal};
 
 use crate::backend::NodeBackend;
 use crate::config::Config;
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, Live};
 use crate::metrics::Metrics;
 use crate::raft::consensus::{Compaction, Consensus, Settings, Timing};
 use crate::raft::snapshot::Snapshots;
@@ -65,6 +65,7 @@ impl Aggregator {
             registry: Arc::clone(&replica) as _,
             metrics: Arc::clone(&metrics),
             cluster,
+            live: Live::default(),
         });
         let serve = |listener, router| {
             let mut stopping = stopping.clone();
@@ -175,9 +176,12 @@ fn keep_house(
     stop: Arc<AtomicBool>,
 ) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let (replica, log) = (Arc::clone(replica), consensus.log());
-    let retention = config.retention.clone();
+    let keeping = housekeeping::Keeping {
+        archive_bytes: config.retention.archive_bytes,
+        unarchived_entries: config.retention.snapshot_entries,
+    };
     std::thread::Builder::new()
         .name("housekeeping".to_owned())
-        .spawn(move || housekeeping::run(&replica, &log, &retention, &stop))
+        .spawn(move || housekeeping::run(&replica, &log, keeping, &stop))
         .context("the housekeeping thread")
 }

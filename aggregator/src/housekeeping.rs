@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use wardmesh_common::time::Timestamp;
 
-use crate::config::RetentionConfig;
 use crate::raft::log_store::LogStore;
 use crate::replica::Replica;
 use crate::state::command::{Action, Command};
@@ -26,13 +25,22 @@ const FIRST_COMMAND: u64 = 1;
 /// is read whole at every start.
 const LOG_GROWTH_MAX: u64 = 256 * 1024 * 1024;
 
+/// How much is kept, and how often it is archived.
+#[derive(Clone, Copy, Debug)]
+pub struct Keeping {
+    /// Bytes of archived commands.
+    pub archive_bytes: u64,
+    /// Entries that are applied and not archived yet before a file is written: as many as lie between
+    /// two snapshots, since what is in one may be purged once it is archived.
+    pub unarchived_entries: u64,
+}
+
 /// Works until `stop` turns true.
-pub fn run(replica: &Replica, log: &LogStore, retention: &RetentionConfig, stop: &Arc<AtomicBool>) {
+pub fn run(replica: &Replica, log: &LogStore, keeping: Keeping, stop: &Arc<AtomicBool>) {
     let mut archived_at = 0;
     while !stop.load(Ordering::Acquire) {
         // Each on its own: a full archive volume must not keep the index incomplete.
-        for done in
-            [archive(replica, log, retention, &mut archived_at), reindex(replica, log, stop)]
+        for done in [archive(replica, log, keeping, &mut archived_at), reindex(replica, log, stop)]
         {
             if let Err(cause) = done {
                 tracing::error!(%cause, "housekeeping");
@@ -46,7 +54,7 @@ pub fn run(replica: &Replica, log: &LogStore, retention: &RetentionConfig, stop:
 fn archive(
     replica: &Replica,
     log: &LogStore,
-    retention: &RetentionConfig,
+    keeping: Keeping,
     archived_at: &mut u64,
 ) -> Result<(), StoreError> {
     let store = replica.store();
@@ -55,12 +63,11 @@ fn archive(
     // A purge makes the log shorter than it was.
     *archived_at = (*archived_at).min(log.size_on_disk());
     let grown = log.size_on_disk() - *archived_at;
-    // As often as snapshots: what is in one may be purged once it is archived.
-    if unarchived > retention.snapshot_entries || (unarchived > 0 && grown > LOG_GROWTH_MAX) {
+    if unarchived > keeping.unarchived_entries || (unarchived > 0 && grown > LOG_GROWTH_MAX) {
         let through = store.archive_up_to(applied, log)?;
         *archived_at = log.size_on_disk();
         tracing::info!(?through, "archived");
-        store.retain(&Retention { bytes_max: retention.archive_bytes, since: Timestamp::EPOCH })?;
+        store.retain(&Retention { bytes_max: keeping.archive_bytes, since: Timestamp::EPOCH })?;
     }
     Ok(())
 }

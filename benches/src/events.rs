@@ -25,7 +25,7 @@ pub fn of_capture(path: &Path) -> anyhow::Result<Vec<Event>> {
 ///
 /// # Errors
 /// Where it is none.
-pub fn count(path: &Path) -> anyhow::Result<usize> {
+pub fn count_of_capture(path: &Path) -> anyhow::Result<usize> {
     let mut count = 0;
     each(path, |events| count += events.drain(..).len())?;
     Ok(count)

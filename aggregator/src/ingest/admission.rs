@@ -7,7 +7,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use wardmesh_common::id::SensorId;
-use wardmesh_common::wire::frame::{Frame, FrameError, Header, Schema};
+use wardmesh_common::wire::frame::{Frame, FrameError, Header, Place, Schema};
 use wardmesh_common::wire::message::Reason;
 use wardmesh_common::wire::v1;
 
@@ -34,8 +34,8 @@ impl fmt::Debug for Admitted {
 pub struct Rejection {
     /// Why.
     pub reason: Reason,
-    /// The header, where it can be believed: its checksum holds.
-    pub header: Option<Header>,
+    /// The batch's place in its lane, where that can be believed: the frame's checksum holds.
+    pub place: Option<Place>,
     /// The cause in words, without a byte of the payload.
     pub detail: String,
 }
@@ -52,9 +52,13 @@ pub fn admit(
     clock_offset: i64,
     scratch: &mut Vec<u8>,
 ) -> Result<Admitted, Rejection> {
-    let frame = Frame::open(&bytes).map_err(|cause| reject(reason_of(&cause), None, &cause))?;
+    let rejected = |reason, cause: &dyn fmt::Display| Rejection {
+        reason,
+        place: Place::of(&bytes),
+        detail: cause.to_string(),
+    };
+    let frame = Frame::open(&bytes).map_err(|cause| rejected(reason_of(&cause), &cause))?;
     let header = frame.header;
-    let rejected = |reason, cause: &dyn fmt::Display| reject(reason, Some(header), cause);
     if header.schema != Schema::Batch {
         return Err(rejected(Reason::OutOfTurn, &"a batch was due"));
     }
@@ -69,10 +73,6 @@ pub fn admit(
     }
     let submission = Submission { sensor: sender, clock_offset, frame: bytes.clone() };
     Ok(Admitted { header, submission })
-}
-
-fn reject(reason: Reason, header: Option<Header>, cause: &dyn fmt::Display) -> Rejection {
-    Rejection { reason, header, detail: cause.to_string() }
 }
 
 fn reason_of(cause: &FrameError) -> Reason {
@@ -163,6 +163,20 @@ mod tests {
         };
         let hello = Message::Hello(hello).seal(Lane::Bulk, Timestamp::EPOCH).unwrap();
         check(hello, Reason::OutOfTurn);
+    }
+
+    #[test]
+    fn a_newer_batch_still_has_its_place() {
+        let mut newer = sealed(&archive(), 1, 7).to_vec();
+        newer[6] = 2;
+        let payload = crc32c::crc32c(&newer[64..]);
+        let checksum = crc32c::crc32c_append(payload, &newer[..60]);
+        newer[60..64].copy_from_slice(&checksum.to_le_bytes());
+        let rejection = admit(newer.into(), SENSOR, 0, &mut Vec::new()).unwrap_err();
+        assert_eq!(rejection.reason, Reason::UnknownSchema);
+        assert_eq!(rejection.place.map(|place| (place.epoch, place.seq)), Some((1, 7)));
+        let garbage = admit(Bytes::from(vec![7; 200]), SENSOR, 0, &mut Vec::new()).unwrap_err();
+        assert_eq!(garbage.place, None);
     }
 
     #[test]

@@ -11,7 +11,10 @@ use crate::raft::consensus::Consensus;
 
 pub mod admission;
 mod greeting;
+mod live;
 pub mod session;
+
+pub use live::{CONNECTIONS_PER_SENSOR_MAX, Live};
 
 /// Batches that a lane may have unanswered: at 112 KiB each they fill a long fat link, and a node
 /// holds at most 3.5 MiB for a lane.
@@ -27,6 +30,8 @@ pub struct Ingest {
     pub metrics: Arc<Metrics>,
     /// The cluster's name: the trust domain of the certificates.
     pub cluster: String,
+    /// The connections that are served now.
+    pub live: Live,
 }
 
 /// What a session asks of the replicated registry on this node.

@@ -12,6 +12,7 @@ use futures::stream::{FuturesOrdered, StreamExt};
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::mpsc;
 use wardmesh_common::time::Timestamp;
+use wardmesh_common::wire::frame::Place;
 use wardmesh_common::wire::message::{self, Message, Outcome, Reason, Refusal};
 use wardmesh_common::{clock, link, tls};
 
@@ -25,6 +26,10 @@ use crate::state::receipt::{BatchReceipt, Receipt};
 /// Batches of a connection that may be rejected before it is cut: one or two are a fault, more are a
 /// broken or hostile sensor.
 const OFFENCES_MAX: u32 = 8;
+
+/// Batches in a row that were applied before, came too early or cannot go on: a sensor that comes back
+/// after a change of leader repeats a window or two, more only fills everybody's log.
+const REPEATS_MAX: u32 = 8 * WINDOW as u32;
 
 /// How long a sensor may take to open its lanes.
 const GREETING_PATIENCE: Duration = Duration::from_secs(10);
@@ -49,6 +54,7 @@ pub async fn serve(ingest: Arc<Ingest>, connection: Connection) {
     };
     ingest.metrics.sessions.inc();
     let sensor = holder.sensor;
+    ingest.live.enter(sensor, &connection);
     tracing::info!(%sensor, %remote, "sensor connected");
     // A lane that is refused takes the other with it: who was cut off on one would go on there.
     let lanes = async {
@@ -67,6 +73,7 @@ pub async fn serve(ingest: Arc<Ingest>, connection: Connection) {
         cause = connection.closed() => tracing::info!(%sensor, %remote, %cause, "disconnected"),
     }
     connection.close(VarInt::from_u32(0), b"");
+    ingest.live.leave(sensor, &connection);
     ingest.metrics.sessions.dec();
 }
 
@@ -99,7 +106,8 @@ async fn lane(ingest: &Ingest, holder: &Holder, connection: &Connection) -> Resu
     let late = |_| refusal(Reason::OutOfTurn, &"the lanes were not opened in time");
     let (greeted, mut send, receive) =
         tokio::time::timeout(GREETING_PATIENCE, opening).await.map_err(late)??;
-    let mut session = Session { ingest, holder, greeted, offences: 0, scratch: Vec::new() };
+    let (offences, repeats, scratch) = (0, 0, Vec::new());
+    let mut session = Session { ingest, holder, greeted, offences, repeats, scratch };
     let end = session.stream(&mut send, receive).await;
     if let Err(refusal) = &end {
         refuse(&mut send, refusal).await;
@@ -115,6 +123,8 @@ struct Session<'a> {
     holder: &'a Holder,
     greeted: Greeted,
     offences: u32,
+    /// Batches since the last one that was applied.
+    repeats: u32,
     scratch: Vec<u8>,
 }
 
@@ -153,7 +163,7 @@ impl<'a> Session<'a> {
             return Ok(admitted);
         }
         let detail = "the batch belongs to the other lane".to_owned();
-        Err(Rejection { reason: Reason::OutOfTurn, header: None, detail })
+        Err(Rejection { reason: Reason::OutOfTurn, place: None, detail })
     }
 
     fn submit(&self, admitted: Admitted) -> BoxFuture<'a, (u64, u64, Answer)> {
@@ -171,6 +181,15 @@ impl<'a> Session<'a> {
         seq: u64,
         answer: Answer,
     ) -> Result<(), Refusal> {
+        self.repeats = match &answer {
+            Ok((BatchReceipt::Applied, _)) => 0,
+            Ok(_) => self.repeats + 1,
+            Err(_) => self.repeats,
+        };
+        if self.repeats > REPEATS_MAX {
+            let detail = "batches that bring nothing new are repeated without end";
+            return Err(refusal(Reason::OutOfTurn, &detail));
+        }
         let outcome = match answer {
             Ok((BatchReceipt::Applied | BatchReceipt::Duplicate { .. }, index)) => {
                 Outcome::Acknowledged(index)
@@ -199,29 +218,23 @@ impl<'a> Session<'a> {
 
     /// Passes over a batch that can never be applied, where its header can be believed.
     async fn reject(&mut self, send: &mut SendStream, rejection: Rejection) -> Result<(), Refusal> {
-        let Rejection { reason, header, detail } = rejection;
+        let Rejection { reason, place, detail } = rejection;
         let sensor = self.holder.sensor;
         self.offences += 1;
         self.ingest.metrics.rejected(reason);
         tracing::warn!(%sensor, %reason, detail, offences = self.offences, "batch rejected");
-        let Some(header) = header.filter(|_| self.offences < OFFENCES_MAX) else {
+        let Some(place) = place.filter(|_| self.offences < OFFENCES_MAX) else {
             return Err(Refusal { reason, detail });
         };
-        let skip = Action::Skip(Skip {
-            sensor,
-            epoch: header.epoch,
-            lane: self.greeted.lane,
-            seq: header.seq,
-            chain: header.chain,
-            events: header.events,
-            reason: reason.as_str().to_owned(),
-        });
+        let Place { epoch, seq, chain, events } = place;
+        let (lane, words) = (self.greeted.lane, reason.as_str().to_owned());
+        let skip = Action::Skip(Skip { sensor, epoch, lane, seq, chain, events, reason: words });
         let outcome = match self.ingest.consensus.propose(skip).await {
             Ok((Receipt::Accepted | Receipt::Done, _)) => Outcome::Rejected(reason),
             Ok(_) => Outcome::Unavailable(millis(RETRY_AFTER)),
             Err(cause) => Outcome::Unavailable(millis(cause.retry_after())),
         };
-        self.receipt(send, header.epoch, header.seq, outcome).await
+        self.receipt(send, epoch, seq, outcome).await
     }
 }
 

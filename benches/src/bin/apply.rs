@@ -135,7 +135,8 @@ impl Node {
         let name = "sensor".to_owned();
         node.one(Action::Enrol(Enrol { sensor: SENSOR, tenant: tenant(), site: site()?, name }));
         let version = "0".to_owned();
-        let open = OpenEpoch { sensor: SENSOR, epoch: EPOCH, held: Vec::new(), version };
+        let open =
+            OpenEpoch { sensor: SENSOR, tenant: tenant(), epoch: EPOCH, held: Vec::new(), version };
         node.one(Action::OpenEpoch(open));
         Ok(node)
     }

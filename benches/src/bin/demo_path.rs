@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use anyhow::Context;
 use wardmesh_benches::process::{Usage, folder_bytes};
 use wardmesh_benches::report::Report;
 use wardmesh_benches::{captures, events};
 use wardmesh_cli::local::{Child, Mesh, Node, Plan, SensorFiles};
+use wardmesh_common::clock;
 use wardmesh_common::id::SensorId;
+use wardmesh_common::time::Timestamp;
 use wardmesh_sensor::config::Speed;
 use wardmesh_sensor::feed::{Feed, Lost};
 use wardmesh_sensor::flow::HashKey;
@@ -70,7 +72,7 @@ fn bench() -> anyhow::Result<()> {
 /// The stages before the network; events per second into the spool.
 fn alone(report: &mut Report, folder: &Path, capture: &Path) -> anyhow::Result<f64> {
     let begun = Instant::now();
-    let count = events::count(capture)? as f64;
+    let count = events::count_of_capture(capture)? as f64;
     let piped = (count / begun.elapsed().as_secs_f64(), "pipeline");
     let (spool, _) = Spool::open(&folder.join("spool"), 1 << 30, 1, None)?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -142,7 +144,7 @@ fn replay(mesh: &Mesh, sensors: &[(SensorFiles, &PathBuf)]) -> anyhow::Result<Ru
     let mut first = None;
     while watch(&mut children, &mut usages)? {
         if first.is_none() && sensors.iter().any(|(files, _)| ledger(files).0 > 0) {
-            first = Some(SystemTime::now());
+            first = Some(clock::now());
         }
         anyhow::ensure!(started.elapsed() < PATIENCE, "the sensors do not drain in time");
         std::thread::sleep(POLL);
@@ -158,7 +160,7 @@ fn replay(mesh: &Mesh, sensors: &[(SensorFiles, &PathBuf)]) -> anyhow::Result<Ru
     // The last line of a ledger is the last acknowledgement.
     let last = sensors.iter().filter_map(|(files, _)| ledger(files).1).max();
     let (first, last) = first.zip(last).context("nothing was emitted")?;
-    Ok(Run { emitted, seconds: last.duration_since(first)?.as_secs_f64(), usages })
+    Ok(Run { emitted, seconds: last.since(first).as_secs_f64(), usages })
 }
 
 /// Notes what the sensors use; whether one still runs.
@@ -174,10 +176,12 @@ fn watch(children: &mut [Child], usages: &mut [Usage]) -> anyhow::Result<bool> {
 }
 
 /// A ledger's length, and when it was last written.
-fn ledger(files: &SensorFiles) -> (u64, Option<SystemTime>) {
+fn ledger(files: &SensorFiles) -> (u64, Option<Timestamp>) {
     let metadata = std::fs::metadata(&files.ledger).ok();
     let length = metadata.as_ref().map_or(0, std::fs::Metadata::len);
-    (length, metadata.and_then(|metadata| metadata.modified().ok()))
+    let written = metadata.and_then(|metadata| metadata.modified().ok());
+    let since_epoch = written.and_then(|written| written.duration_since(UNIX_EPOCH).ok());
+    (length, since_epoch.map(|since| Timestamp::EPOCH.plus(since)))
 }
 
 fn node_usages(mesh: &Mesh) -> Vec<Usage> {

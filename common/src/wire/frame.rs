@@ -179,6 +179,36 @@ pub fn seal(seal: &Seal, archive: &[u8], compress: bool) -> Bytes {
     bytes.into()
 }
 
+/// Where a frame says that it belongs: enough to pass over one that cannot be read, since these fields
+/// stay where they are in every version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The sensor's start.
+    pub epoch: u64,
+    /// The place in the lane.
+    pub seq: u64,
+    /// The chain hash that the next frame goes on from.
+    pub chain: u64,
+    /// Events in it.
+    pub events: u32,
+}
+
+impl Place {
+    /// The place of a frame whose checksum holds, readable or not.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        let (head, payload) = bytes.split_first_chunk::<HEADER_LENGTH>()?;
+        let checksum = crc32c::crc32c_append(crc32c::crc32c(payload), &head[..CHECKSUM_AT]);
+        let believable = head[..4] == MAGIC && checksum == le_u32(head, CHECKSUM_AT);
+        believable.then(|| Self {
+            epoch: le_u64(head, 24),
+            seq: le_u64(head, 32),
+            chain: le_u64(head, 48),
+            events: le_u32(head, 20),
+        })
+    }
+}
+
 /// A frame whose lengths, fields and checksum hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
