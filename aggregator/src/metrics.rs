@@ -207,3 +207,21 @@ impl Metrics {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handshakes_are_counted_by_what_became_of_them() {
+        let metrics = Metrics::new();
+        for result in [Handshake::Failed, Handshake::Refused, Handshake::Failed] {
+            metrics.shook_hands(result);
+        }
+        let text = metrics.render();
+        for (result, count) in [("Failed", 2), ("Refused", 1)] {
+            let line = format!("wardmesh_ingest_handshakes_total{{result=\"{result}\"}} {count}");
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+    }
+}
