@@ -7,6 +7,8 @@
 pub mod clock;
 pub mod config;
 pub mod event;
+#[doc(hidden)]
+pub mod golden;
 pub mod id;
 pub mod link;
 pub mod map;

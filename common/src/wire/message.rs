@@ -236,6 +236,48 @@ mod tests {
     use super::*;
 
     #[test]
+    fn messages_are_frozen() {
+        let hello = Hello {
+            cluster: Some([1; 16]),
+            sensor: [2; 16],
+            epoch: 3,
+            held: vec![4, 5],
+            version_min: 1,
+            version_max: 1,
+            compression: true,
+            sent_at: 6,
+            software: "0.1.0".into(),
+        };
+        let welcome = Welcome {
+            cluster: [1; 16],
+            site: "st-adalbert".into(),
+            version: 1,
+            compression: true,
+            frame_max: 7,
+            window: 8,
+            clock_offset: -9,
+            leader: Some("agg-1:4433".into()),
+            watermarks: vec![Mark { epoch: 3, seq: 10, chain: 11 }],
+        };
+        let receipt = Receipt { epoch: 3, seq: 10, outcome: Outcome::Acknowledged(12) };
+        let refusal = Refusal { reason: Reason::Revoked, detail: "revoked".into() };
+        let messages = [
+            ("hello", Message::Hello(hello)),
+            ("welcome", Message::Welcome(welcome)),
+            ("receipt", Message::Receipt(receipt)),
+            ("refusal", Message::Refusal(refusal)),
+        ];
+        let sealed = messages.map(|(name, message)| {
+            let bytes = message.seal(Lane::Bulk, Timestamp::from_nanos(5)).unwrap();
+            assert_eq!(Message::open(&bytes), Ok(message));
+            (name, bytes)
+        });
+        let samples: Vec<_> = sealed.iter().map(|(name, bytes)| (*name, bytes.as_ref())).collect();
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/message-v1.hex");
+        crate::golden::check(&path, &samples);
+    }
+
+    #[test]
     fn messages_round_trip() {
         let at = Timestamp::from_nanos(5);
         let outcomes = [

@@ -8,6 +8,8 @@ use rkyv::{Archive, Deserialize, Serialize};
 
 mod convert;
 mod open;
+#[cfg(test)]
+mod tests;
 
 pub use convert::BatchBuilder;
 pub use open::{Batched, NotABatch, open};

@@ -265,6 +265,16 @@ mod tests {
     use wardmesh_common::id::TenantId;
 
     #[test]
+    fn commands_are_frozen() {
+        let at = Timestamp::from_nanos(77);
+        let encode = |action| Command::new(at, action).encode().unwrap();
+        let encoded: Vec<_> = samples().into_iter().map(encode).collect();
+        let samples: Vec<_> = encoded.iter().map(|bytes| ("command", bytes.as_ref())).collect();
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/command-v1.hex");
+        wardmesh_common::golden::check(&path, &samples);
+    }
+
+    #[test]
     fn commands_round_trip() {
         for action in samples() {
             let command = Command::new(Timestamp::from_nanos(77), action);
