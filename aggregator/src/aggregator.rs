@@ -63,7 +63,7 @@ impl Aggregator {
         let ingest = Arc::new(Ingest {
             consensus: Arc::clone(&consensus),
             registry: Arc::clone(&replica) as _,
-            metrics,
+            metrics: Arc::clone(&metrics),
             cluster,
             live: Live::default(),
         });
@@ -75,7 +75,7 @@ impl Aggregator {
             }))
         };
         let tasks = vec![
-            tokio::spawn(listener::accept(ingest_endpoint.clone(), ingest)),
+            tokio::spawn(listener::accept(ingest_endpoint.clone(), ingest, Arc::clone(&metrics))),
             serve(api, http::router(Arc::clone(&backend))),
             serve(probes, http::metrics_router(backend)),
         ];

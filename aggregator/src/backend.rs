@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use sha2::{Digest, Sha256};
-use wardmesh_common::id::ClusterId;
+use wardmesh_common::id::{ClusterId, TenantId};
 use wardmesh_common::map::HashKey;
 
 use crate::http::backend::{
@@ -19,7 +19,7 @@ use crate::raft::proposer::Unavailable;
 use crate::replica::Replica;
 use crate::state::command::Action;
 use crate::state::receipt::Receipt;
-use crate::store::{EventPage, EventQuery};
+use crate::store::{EventPage, EventQuery, EventRef, Store, StoreError, StoredEvent};
 
 /// A leader must have been heard within so long for this node to be ready.
 const LEADER_HEARD_WITHIN: Duration = Duration::from_secs(30);
@@ -41,6 +41,26 @@ impl NodeBackend {
     #[must_use]
     pub fn new(replica: Arc<Replica>, consensus: Arc<Consensus>, metrics: Arc<Metrics>) -> Self {
         Self { replica, consensus, metrics, caught_up: AtomicBool::new(false) }
+    }
+}
+
+impl NodeBackend {
+    /// Reads the store, which waits for disks, once its index has come as far as the state.
+    async fn scan<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Store, &Replica) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, EventsError> {
+        let replica = Arc::clone(&self.replica);
+        let scan = move || {
+            let applied = replica.state().applied();
+            let store = Arc::clone(replica.store());
+            store.wait_for(applied, INDEX_PATIENCE)?;
+            read(&store, &replica)
+        };
+        let unavailable = |reason: String| EventsError::Unavailable { reason };
+        let scanned = tokio::task::spawn_blocking(scan).await;
+        let read = scanned.map_err(|cause| unavailable(cause.to_string()))?;
+        read.map_err(|cause| unavailable(cause.to_string()))
     }
 }
 
@@ -68,26 +88,29 @@ impl Backend for NodeBackend {
     }
 
     fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<EventPage, EventsError>> {
-        let (replica, log) = (Arc::clone(&self.replica), self.consensus.log());
+        let log = self.consensus.log();
         Box::pin(async move {
-            let scan = move || {
-                let applied = replica.state().applied();
-                let store = Arc::clone(replica.store());
-                store.wait_for(applied, INDEX_PATIENCE)?;
-                store.events(&query, &log, &*replica)
-            };
-            let unavailable = |reason: String| EventsError::Unavailable { reason };
-            let scanned = tokio::task::spawn_blocking(scan).await;
-            let page = scanned.map_err(|cause| unavailable(cause.to_string()))?;
-            let page = page.map_err(|cause| unavailable(cause.to_string()))?;
+            let scan = move |store: &Store, replica: &Replica| store.events(&query, &log, replica);
+            let page = self.scan(scan).await?;
             match page.missing {
                 None => Ok(page),
-                Some(missing) => Err(unavailable(format!(
-                    "the query index of this node lacks entries {} to {} and is being fed again",
-                    missing.from, missing.through
-                ))),
+                Some(missing) => Err(EventsError::Unavailable {
+                    reason: format!(
+                        "the query index of this node lacks entries {} to {} and is being fed again",
+                        missing.from, missing.through
+                    ),
+                }),
             }
         })
+    }
+
+    fn event(
+        &self,
+        tenant: TenantId,
+        at: EventRef,
+    ) -> BoxFuture<'_, Result<Option<StoredEvent>, EventsError>> {
+        let log = self.consensus.log();
+        Box::pin(self.scan(move |store, replica| store.event(&tenant, at, &log, replica)))
     }
 
     fn propose(&self, action: Action) -> BoxFuture<'_, Result<(Receipt, u64), ProposeError>> {

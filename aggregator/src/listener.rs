@@ -8,6 +8,7 @@ use quinn::{Endpoint, IdleTimeout, Incoming, ServerConfig, TransportConfig, VarI
 use wardmesh_common::tls::{INGEST_ALPN, Identity};
 
 use crate::ingest::{Ingest, session};
+use crate::metrics::{Handshake, Metrics};
 
 /// Without a word for so long, a connection is given up; sensors send a sign of life every 2 s.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -18,7 +19,7 @@ const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 /// Sensors that are served at once; far above a fleet's sites, far below what exhausts a node.
 const CONNECTIONS_MAX: usize = 10_000;
 
-/// Handshakes under way above which addresses must first prove that they are theirs (RFC 9000,
+/// Open connections, handshakes included, from which on addresses must first prove that they are theirs (RFC 9000,
 /// section 8.1.2): an attacker who spoofs addresses then costs a packet each.
 const UNVALIDATED_MAX: usize = 64;
 
@@ -64,9 +65,10 @@ pub fn bind(address: SocketAddr, identity: &Identity) -> Result<Endpoint, Listen
 }
 
 /// Serves sensors until the endpoint is closed.
-pub async fn accept(endpoint: Endpoint, ingest: Arc<Ingest>) {
+pub async fn accept(endpoint: Endpoint, ingest: Arc<Ingest>, metrics: Arc<Metrics>) {
     while let Some(incoming) = endpoint.accept().await {
         if endpoint.open_connections() >= CONNECTIONS_MAX {
+            metrics.shook_hands(Handshake::Refused);
             incoming.refuse();
             continue;
         }
@@ -74,21 +76,34 @@ pub async fn accept(endpoint: Endpoint, ingest: Arc<Ingest>) {
         if crowded && !incoming.remote_address_validated() {
             // It may have been validated since: then it is served at its next packet.
             let _ = incoming.retry();
+            metrics.shook_hands(Handshake::Retried);
             continue;
         }
-        tokio::spawn(handshake(incoming, Arc::clone(&ingest)));
+        tokio::spawn(handshake(incoming, Arc::clone(&ingest), Arc::clone(&metrics)));
     }
 }
 
-async fn handshake(incoming: Incoming, ingest: Arc<Ingest>) {
+async fn handshake(incoming: Incoming, ingest: Arc<Ingest>, metrics: Arc<Metrics>) {
     let remote = incoming.remote_address();
     let connecting = match incoming.accept() {
         Ok(connecting) => connecting,
-        Err(cause) => return tracing::debug!(%remote, %cause, "handshake refused"),
+        Err(cause) => {
+            metrics.shook_hands(Handshake::Failed);
+            return tracing::debug!(%remote, %cause, "handshake refused");
+        }
     };
     match tokio::time::timeout(HANDSHAKE_PATIENCE, connecting).await {
-        Ok(Ok(connection)) => session::serve(ingest, connection).await,
-        Ok(Err(cause)) => tracing::warn!(%remote, %cause, "handshake failed"),
-        Err(_) => tracing::warn!(%remote, "handshake abandoned"),
+        Ok(Ok(connection)) => {
+            metrics.shook_hands(Handshake::Completed);
+            session::serve(ingest, connection).await;
+        }
+        Ok(Err(cause)) => {
+            metrics.shook_hands(Handshake::Failed);
+            tracing::warn!(%remote, %cause, "handshake failed");
+        }
+        Err(_) => {
+            metrics.shook_hands(Handshake::Abandoned);
+            tracing::warn!(%remote, "handshake abandoned");
+        }
     }
 }

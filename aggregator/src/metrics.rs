@@ -34,6 +34,27 @@ enum BatchResult {
     Unavailable,
 }
 
+/// The label of a handshake.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HandshakeLabel {
+    result: Handshake,
+}
+
+/// What became of somebody who knocked at the ingest port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Handshake {
+    /// Both ends have seen each other's certificate.
+    Completed,
+    /// Too many are served already.
+    Refused,
+    /// Asked to prove its address first; who does comes again and is counted again.
+    Retried,
+    /// A certificate was not accepted, or the peer is none of ours.
+    Failed,
+    /// It took too long.
+    Abandoned,
+}
+
 /// The labels of an HTTP answer (OpenTelemetry's `http.server.request.duration`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AnswerLabels {
@@ -54,6 +75,7 @@ pub struct Metrics {
     bytes: Counter,
     answered: Family<ResultLabel, Counter>,
     rejected: Family<ReasonLabel, Counter>,
+    handshakes: Family<HandshakeLabel, Counter>,
     requests: Family<AnswerLabels, Histogram, fn() -> Histogram>,
     /// What is read off the node at a scrape.
     pub raft: RaftGauges,
@@ -99,6 +121,7 @@ impl Metrics {
             bytes: Counter::default(),
             answered: Family::default(),
             rejected: Family::default(),
+            handshakes: Family::default(),
             requests: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
             raft: RaftGauges::default(),
             registry: Registry::default(),
@@ -114,6 +137,8 @@ impl Metrics {
         registry.register("ingest_batches", help, this.answered.clone());
         let help = "Batches and sessions that were not taken, by reason";
         registry.register("ingest_rejected", help, this.rejected.clone());
+        let help = "Handshakes of sensors, by what became of them";
+        registry.register("ingest_handshakes", help, this.handshakes.clone());
         let help = "Time from the head of a request to the head of its answer";
         registry.register("http_request_duration_seconds", help, this.requests.clone());
         let raft = &this.raft;
@@ -161,6 +186,11 @@ impl Metrics {
         self.rejected.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
     }
 
+    /// A handshake at the ingest port ended.
+    pub fn shook_hands(&self, result: Handshake) {
+        self.handshakes.get_or_create(&HandshakeLabel { result }).inc();
+    }
+
     /// An HTTP request was answered; the route is a pattern of ours, never a path.
     pub fn requested(&self, route: &str, method: &str, status: u16, elapsed: Duration) {
         let (route, method) = (route.to_owned(), method.to_owned());
@@ -175,5 +205,23 @@ impl Metrics {
         // Writing into a string cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handshakes_are_counted_by_what_became_of_them() {
+        let metrics = Metrics::new();
+        for result in [Handshake::Failed, Handshake::Refused, Handshake::Failed] {
+            metrics.shook_hands(result);
+        }
+        let text = metrics.render();
+        for (result, count) in [("Failed", 2), ("Refused", 1)] {
+            let line = format!("wardmesh_ingest_handshakes_total{{result=\"{result}\"}} {count}");
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
     }
 }

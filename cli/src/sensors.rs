@@ -44,7 +44,7 @@ enum Verb {
         /// At this site; may be repeated
         #[arg(long)]
         site: Vec<String>,
-        /// In this state: online, silent, enrolled (never heard) or revoked; may be repeated
+        /// In this state: online, silent, enrolled (never heard), revoked or unknown; may be repeated
         #[arg(long)]
         state: Vec<String>,
         #[command(flatten)]

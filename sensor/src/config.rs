@@ -78,7 +78,7 @@ pub struct SpoolConfig {
     /// The spool's folder; made where it is missing.
     pub folder: PathBuf,
     /// The most bytes of unacknowledged batches: at 200 bytes an event, 1 GiB is five million events
-    /// before compression. When it is used up, the oldest stays and new batches are refused.
+    /// before compression. When it is used up, the oldest stays and reading waits for room.
     #[serde(default = "SpoolConfig::default_budget")]
     pub budget_bytes: u64,
 }

@@ -1,6 +1,7 @@
 //! Captures into the spool: the pipeline's thread, paced by the captures' own time where asked.
 //!
 //! A file can wait, unlike a wire: when the spool is full the feed stops reading until there is room.
+//! A feed that stays shows signs of life when there is nothing more to read.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,12 @@ use crate::dissect::DISSECTORS;
 use crate::flow::Limits;
 use crate::pipeline::Pipeline;
 use crate::spool::{Answer, Kept, Spool, SpoolError};
+
+mod heartbeat;
+mod pace;
+
+pub use heartbeat::{Heartbeat, INTERVAL, Totals};
+use pace::Pace;
 
 /// Archives that are on their way to the disk while the pipeline goes on: 32 are at most 3.5 MiB.
 const UNSYNCED_MAX: usize = 32;
@@ -63,6 +70,8 @@ pub struct Feed {
     fed: Fed,
     /// Losses that no health event has reported yet.
     lost: Lost,
+    /// What shows that the sensor lives; a replay has none.
+    heartbeat: Option<Heartbeat>,
 }
 
 /// What did not become events at the aggregator, although it was captured: coverage loss, reported
@@ -94,6 +103,26 @@ fn dropped((what, value): (&'static str, u64)) -> Counter {
     Counter { key: format!("dropped.{what}").into(), value }
 }
 
+/// A report of counters, now.
+fn health(counters: Vec<Counter>) -> Event {
+    Event {
+        observed_at: clock::now(),
+        kind: EventKind::Health,
+        interface: 0,
+        device: Party::default(),
+        peer: None,
+        service: None,
+        attributes: Vec::new(),
+        counters,
+    }
+}
+
+/// What stands for the interface of the last of these files.
+fn name_of<P: AsRef<Path>>(files: &[P]) -> String {
+    let path = files.last().map_or(Path::new("none"), AsRef::as_ref);
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
 impl Feed {
     /// A feed that ends early when `stop` turns true.
     #[must_use]
@@ -105,7 +134,7 @@ impl Feed {
         stop: Arc<AtomicBool>,
     ) -> Self {
         let (unsynced, fed) = (VecDeque::new(), Fed::default());
-        Self { sensor, spool, speed, stop, unsynced, fed, lost }
+        Self { sensor, spool, speed, stop, unsynced, fed, lost, heartbeat: None }
     }
 
     /// Reads the files in order; everything that it returns from is on the disk or refused. A file
@@ -114,6 +143,38 @@ impl Feed {
     /// # Errors
     /// [`FeedError`]: the first file that is no capture, or a spool that failed.
     pub fn run(mut self, files: &[PathBuf], key: HashKey) -> Result<Fed, FeedError> {
+        let not_a_capture = self.read(files, key)?;
+        self.last_words()?;
+        not_a_capture.map_or(Ok(self.fed), |cause| Err(cause.into()))
+    }
+
+    /// Reads the files in order, then stays until it is stopped; shows signs of life all the time.
+    ///
+    /// # Errors
+    /// [`FeedError`] of a spool that failed; a file that is no capture is only logged.
+    pub fn stay(
+        mut self,
+        files: &[PathBuf],
+        key: HashKey,
+        heartbeat: Heartbeat,
+    ) -> Result<Fed, FeedError> {
+        self.heartbeat = Some(heartbeat);
+        self.read(files, key)?;
+        tracing::info!(self.fed.frames, self.fed.events, "the captures are read");
+        let mut batcher = Batcher::new(self.sensor, vec![name_of(files)]);
+        while !self.stop.load(Ordering::Acquire) {
+            std::thread::sleep(PATIENCE);
+            self.poll(&mut batcher)?;
+            self.settle(0)?;
+        }
+        self.drain(&mut batcher)?;
+        self.settle(0)?;
+        self.last_words()?;
+        Ok(self.fed)
+    }
+
+    /// Reads the files in order; the first one that is no capture comes back.
+    fn read(&mut self, files: &[PathBuf], key: HashKey) -> Result<Option<CaptureError>, FeedError> {
         let mut not_a_capture = None;
         for path in files {
             match self.file(path, key) {
@@ -125,8 +186,7 @@ impl Feed {
             }
         }
         self.settle(0)?;
-        self.last_words()?;
-        not_a_capture.map_or(Ok(self.fed), |cause| Err(cause.into()))
+        Ok(not_a_capture)
     }
 
     /// Reports losses that came too late for a file's own health event.
@@ -135,28 +195,23 @@ impl Feed {
         if counters.is_empty() {
             return Ok(());
         }
-        let event = Event {
-            observed_at: clock::now(),
-            kind: EventKind::Health,
-            interface: 0,
-            device: Party::default(),
-            peer: None,
-            service: None,
-            attributes: Vec::new(),
-            counters: counters.into_iter().map(dropped).collect(),
-        };
+        let event = health(counters.into_iter().map(dropped).collect());
         let mut batcher = Batcher::new(self.sensor, vec!["spool".to_owned()]);
         self.batch(&mut batcher, &mut vec![event])?;
+        self.drain(&mut batcher)?;
+        self.settle(0)
+    }
+
+    fn drain(&mut self, batcher: &mut Batcher) -> Result<(), FeedError> {
         while let Some(archive) = batcher.drain() {
             self.spool(archive)?;
         }
-        self.settle(0)
+        Ok(())
     }
 
     fn file(&mut self, path: &Path, key: HashKey) -> Result<(), FeedError> {
         let mut file = CaptureFile::open(path)?;
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        let mut batcher = Batcher::new(self.sensor, vec![name]);
+        let mut batcher = Batcher::new(self.sensor, vec![name_of(&[path])]);
         let mut pipeline = Pipeline::new(DISSECTORS, key, Limits::default());
         let (mut events, mut pace) = (Vec::new(), Pace::new(self.speed));
         while !self.stop.load(Ordering::Acquire) {
@@ -180,10 +235,7 @@ impl Feed {
         pipeline.finish(&mut events);
         self.batch(&mut batcher, &mut events)?;
         self.count_oversized(&mut batcher);
-        while let Some(archive) = batcher.drain() {
-            self.spool(archive)?;
-        }
-        Ok(())
+        self.drain(&mut batcher)
     }
 
     fn count_oversized(&mut self, batcher: &mut Batcher) {
@@ -224,19 +276,29 @@ impl Feed {
         if events.is_empty() {
             return Ok(());
         }
-        let now = clock::now();
         for mut event in events.drain(..) {
             // A file is one segment, whatever interfaces its capture had.
             event.interface = 0;
-            self.fed.events += 1;
-            if let Some(archive) = batcher.push(event, now) {
-                self.spool(archive)?;
-            }
+            self.push(batcher, event)?;
         }
         self.poll(batcher)
     }
 
+    fn push(&mut self, batcher: &mut Batcher, event: Event) -> Result<(), FeedError> {
+        self.fed.events += 1;
+        batcher.push(event, clock::now()).map_or(Ok(()), |archive| self.spool(archive))
+    }
+
+    /// A sign of life where one is due, with the losses so far.
+    fn beat(&mut self, batcher: &mut Batcher) -> Result<(), FeedError> {
+        let due = self.heartbeat.as_mut().and_then(|heartbeat| heartbeat.beat(Instant::now()));
+        let Some(mut counters) = due else { return Ok(()) };
+        counters.extend(self.lost.take().into_iter().map(dropped));
+        self.push(batcher, health(counters))
+    }
+
     fn poll(&mut self, batcher: &mut Batcher) -> Result<(), FeedError> {
+        self.beat(batcher)?;
         let now = clock::now();
         if batcher.deadline().is_some_and(|deadline| now >= deadline) {
             while let Some(archive) = batcher.poll(now) {
@@ -267,39 +329,5 @@ impl Feed {
     }
 }
 
-/// When frames are due: pure, time is an argument.
-struct Pace {
-    speed: Speed,
-    begun: Option<(Timestamp, Instant)>,
-}
-
-impl Pace {
-    fn new(speed: Speed) -> Self {
-        Self { speed, begun: None }
-    }
-
-    /// How long until a frame of this time is due; `None` where it is due now.
-    fn pause(&mut self, at: Timestamp, now: Instant) -> Option<Duration> {
-        let Speed::Times(times) = self.speed else { return None };
-        let (first, begun) = *self.begun.get_or_insert((at, now));
-        let due = begun + at.since(first) / times;
-        due.checked_duration_since(now).filter(|pause| !pause.is_zero())
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paces_by_the_captures_own_time() {
-        let (start, now) = (Timestamp::from_parts(100, 0), Instant::now());
-        let mut pace = Pace::new(Speed::Times(10));
-        assert_eq!(pace.pause(start, now), None);
-        let later = start.plus(Duration::from_secs(20));
-        assert_eq!(pace.pause(later, now), Some(Duration::from_secs(2)));
-        assert_eq!(pace.pause(later, now + Duration::from_secs(2)), None);
-        assert_eq!(pace.pause(start.minus(Duration::from_secs(5)), now), None);
-        assert_eq!(Pace::new(Speed::Max).pause(later, now), None);
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde::Serialize;
@@ -13,10 +13,10 @@ use wardmesh_common::map::HashKey;
 use wardmesh_common::tls::{Identity, Principal};
 
 use crate::config::Config;
-use crate::feed::{Fed, Feed, FeedError, Lost};
+use crate::feed::{Fed, Feed, Heartbeat, INTERVAL, Lost, Totals};
 use crate::ledger::Ledger;
 use crate::spool::Spool;
-use crate::uplink::{Uplink, random};
+use crate::uplink::{Uplink, UplinkStatus, random};
 
 /// What a replay came to, printed as one JSON object.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -38,14 +38,16 @@ pub struct Sensor {
     stop: watch::Sender<bool>,
     stopped: Arc<AtomicBool>,
     uplink: JoinHandle<()>,
-    feed: JoinHandle<anyhow::Result<Fed>>,
+    uplink_status: Arc<UplinkStatus>,
+    feed: Feed,
+    files: Vec<PathBuf>,
 }
 
 /// How often the end of draining is looked at.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 
 impl Sensor {
-    /// Opens the spool, starts the uplink, and begins to read `files`.
+    /// Opens the spool and starts the uplink; `files` are read by what is called next.
     ///
     /// # Errors
     /// Where the identity is no sensor's, or the spool cannot be opened.
@@ -76,28 +78,25 @@ impl Sensor {
         let stopped = Arc::new(AtomicBool::new(false));
         let feed =
             Feed::new(sensor, spool.clone(), config.capture.speed, lost, Arc::clone(&stopped));
-        let key = random_key();
-        Ok(Self {
-            spool,
-            stop,
-            stopped,
-            uplink: tokio::spawn(uplink.run(stopping)),
-            feed: tokio::task::spawn_blocking(move || Ok(feed.run(&files, key)?)),
-        })
+        let uplink_status = uplink.status();
+        let uplink = tokio::spawn(uplink.run(stopping));
+        Ok(Self { spool, stop, stopped, uplink, uplink_status, feed, files })
     }
 
-    /// Waits until the files are read and everything is acknowledged, then stops.
+    /// Reads the files and waits until everything is acknowledged, then stops.
     ///
     /// # Errors
     /// Where a file is no capture, or the spool failed.
-    pub async fn drain(mut self) -> anyhow::Result<Summary> {
-        let fed = (&mut self.feed).await??;
-        while !self.spool.is_drained() {
-            anyhow::ensure!(!self.spool.has_failed(), "the spool has failed; see the log above");
+    pub async fn drain(self) -> anyhow::Result<Summary> {
+        let Self { spool, stop, stopped, uplink, feed, files, .. } = self;
+        let reading = tokio::task::spawn_blocking(move || feed.run(&files, random_key()));
+        let fed = reading.await??;
+        while !spool.is_drained() {
+            anyhow::ensure!(!spool.has_failed(), "the spool has failed; see the log above");
             tokio::time::sleep(DRAIN_POLL).await;
         }
-        self.shutdown().await;
-        let counts = self.spool.counts();
+        shutdown(&stopped, &stop, uplink).await;
+        let counts = spool.counts();
         Ok(Summary {
             fed,
             events_emitted: counts.emitted.load(Ordering::Acquire),
@@ -106,48 +105,48 @@ impl Sensor {
         })
     }
 
-    /// Runs until `signal` completes; what is unacknowledged stays in the spool.
+    /// Reads the files and runs until `signal` completes; what is unacknowledged stays in the spool.
     ///
     /// # Errors
-    /// Where a file is no capture, or the spool failed.
-    pub async fn run_until(mut self, signal: impl Future<Output = ()>) -> anyhow::Result<()> {
-        tokio::pin!(signal);
-        tokio::select! {
-            fed = &mut self.feed => {
-                match fed? {
-                    Ok(fed) => tracing::info!(fed.frames, fed.events, "the captures are read"),
-                    // What was read is on its way; a restart would read it all again. The feed has
-                    // named each file with its cause.
-                    Err(cause) if is_no_capture(&cause) => {
-                        tracing::error!("not every capture could be read");
-                    }
-                    Err(cause) => tracing::error!(%cause, "the captures cannot be read on"),
-                }
-                let failed = tokio::select! {
-                    () = &mut signal => false,
-                    () = self.spool.failed() => true,
-                };
-                self.shutdown().await;
-                anyhow::ensure!(!failed, "the spool has failed; see the log above");
-            }
-            () = &mut signal => {
-                self.shutdown().await;
-                (&mut self.feed).await??;
-            }
-        }
+    /// Where the spool failed; a file that is no capture is logged, and the rest is on its way.
+    pub async fn run_until(self, signal: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let Self { spool, stop, stopped, uplink, uplink_status, feed, files } = self;
+        let heartbeat = Heartbeat::new(INTERVAL, Instant::now(), totals(uplink_status));
+        let mut staying =
+            tokio::task::spawn_blocking(move || feed.stay(&files, random_key(), heartbeat));
+        let ended = tokio::select! {
+            () = signal => None,
+            () = spool.failed() => None,
+            // By itself it ends only where it cannot go on.
+            ended = &mut staying => Some(ended),
+        };
+        shutdown(&stopped, &stop, uplink).await;
+        let ended = match ended {
+            Some(ended) => ended,
+            None => staying.await,
+        };
+        anyhow::ensure!(!spool.has_failed(), "the spool has failed; see the log above");
+        ended??;
         Ok(())
-    }
-
-    async fn shutdown(&mut self) {
-        self.stopped.store(true, Ordering::Release);
-        // The uplink holds the other end until it has stopped.
-        let _ = self.stop.send(true);
-        let _ = (&mut self.uplink).await;
     }
 }
 
-fn is_no_capture(cause: &anyhow::Error) -> bool {
-    matches!(cause.downcast_ref(), Some(FeedError::Capture(_)))
+/// What a sign of life reports of the uplink.
+fn totals(uplink: Arc<UplinkStatus>) -> Totals {
+    Box::new(move || {
+        let (sessions, failures) = (&uplink.sessions, &uplink.failures);
+        vec![
+            ("uplink.sessions", sessions.load(Ordering::Relaxed)),
+            ("uplink.failures", failures.load(Ordering::Relaxed)),
+        ]
+    })
+}
+
+async fn shutdown(stopped: &AtomicBool, stop: &watch::Sender<bool>, uplink: JoinHandle<()>) {
+    stopped.store(true, Ordering::Release);
+    // The uplink holds the other end until it has stopped.
+    let _ = stop.send(true);
+    let _ = uplink.await;
 }
 
 /// A fresh secret for the hashes of the pipeline's tables.

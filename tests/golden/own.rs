@@ -14,7 +14,7 @@ use wardmesh_common::net::MacAddress;
 
 use crate::inspected::{attributes, events, run, text};
 
-/// One site of the three that the demo replays.
+/// A generated site: two that share visitors, as the demo has them, and a larger one of another seed.
 struct Site {
     name: &'static str,
     seed: u64,

@@ -9,16 +9,21 @@ use crate::harness::{NODES, World, scenario, wait_until};
 const CONSISTENCIES: [&str; 3] = ["local", "leader", "linearizable"];
 
 /// What is outside `/api/v1`.
-const PLAIN: [&str; 6] = ["/livez", "/readyz", "/startupz", "/metrics", "/openapi.json", "/docs/"];
+pub(crate) const PLAIN: [&str; 6] =
+    ["/livez", "/readyz", "/startupz", "/metrics", "/openapi.json", "/docs/"];
 
 /// The `GET` routes of the OpenAPI description, with ids of things that exist.
-fn routes(world: &World) -> Vec<String> {
+pub(crate) fn routes(world: &World) -> Vec<String> {
     let description = world.get(0, "/openapi.json", &[]);
-    let first = |path: &str| -> String {
-        world.get(0, path, &[])["data"][0]["id"].as_str().unwrap().to_owned()
-    };
-    let ids =
-        ["devices", "sensors", "findings"].map(|kind| (kind, first(&format!("/api/v1/{kind}"))));
+    let ids = [
+        ("devices", "/api/v1/devices", "/data/0/id"),
+        ("sensors", "/api/v1/sensors", "/data/0/id"),
+        ("findings", "/api/v1/findings", "/data/0/id"),
+        ("events", "/api/v1/findings", "/data/0/evidence/0"),
+    ]
+    .map(|(kind, path, id)| {
+        (kind, world.get(0, path, &[]).pointer(id).unwrap().as_str().unwrap().to_owned())
+    });
     let paths = description["paths"].as_object().unwrap().iter();
     let read = paths.filter(|(path, of)| path.starts_with("/api/v1/") && of["get"].is_object());
     read.map(|(path, _)| {

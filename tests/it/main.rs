@@ -11,6 +11,7 @@ mod harness;
 mod hostile_sensor;
 mod leader_asleep;
 mod leader_killed;
+mod no_patient;
 mod restart;
 mod sensor_killed;
 mod snapshot_and_purge;

@@ -6,12 +6,12 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use wardmesh_common::id::{ClusterId, NodeId};
+use wardmesh_common::id::{ClusterId, NodeId, TenantId};
 
 use crate::state::State;
 use crate::state::command::Action;
 use crate::state::receipt::Receipt;
-use crate::store::{EventPage, EventQuery};
+use crate::store::{EventPage, EventQuery, EventRef, StoredEvent};
 
 /// The state to read from, for as long as one answer is made and never across an await.
 pub type Reading<'a> = Box<dyn Deref<Target = State> + 'a>;
@@ -27,6 +27,13 @@ pub trait Backend: Send + Sync + 'static {
 
     /// A page of events in log order.
     fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<EventPage, EventsError>>;
+
+    /// The tenant's event at a place in the log; `None` where there is none, or no more.
+    fn event(
+        &self,
+        tenant: TenantId,
+        at: EventRef,
+    ) -> BoxFuture<'_, Result<Option<StoredEvent>, EventsError>>;
 
     /// Has a command agreed on and applied by the leader; its receipt and log index.
     fn propose(&self, action: Action) -> BoxFuture<'_, Result<(Receipt, u64), ProposeError>>;

@@ -9,12 +9,13 @@ use serde::Serialize;
 use utoipa::IntoParams;
 use wardmesh_common::id::{NodeId, TenantId};
 
+use super::Api;
 use super::backend::{Consistency, Freshness, ReadError};
 use super::form::{millis, time};
 use super::page::{List, Meta, Page, link};
 use super::problem::{Problem, kinds};
 use super::query::{Asked, Parameters};
-use super::{Api, silence};
+use super::silence::{Now, partial_sites};
 use crate::state::State;
 
 const APPLIED_INDEX: HeaderName = HeaderName::from_static("wardmesh-applied-index");
@@ -129,6 +130,11 @@ fn consistency(parameters: &Parameters<'_>) -> Result<Option<Consistency>, Probl
 }
 
 impl Fresh {
+    /// What sensors' last words are held against.
+    pub(crate) fn now(&self, state: &State) -> Now {
+        Now::of(state, self.last_contact)
+    }
+
     /// What a list says of itself.
     pub(crate) fn meta(&self, state: &State, tenant: &TenantId) -> Meta {
         Meta {
@@ -136,7 +142,7 @@ impl Fresh {
             applied_index: state.applied(),
             consistency: self.consistency.as_str(),
             staleness_ms: self.last_contact.map(millis),
-            partial_sites: silence::partial_sites(state, tenant),
+            partial_sites: partial_sites(state, tenant, self.now(state)),
             since: None,
             until: None,
             history_from: None,

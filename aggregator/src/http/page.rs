@@ -52,7 +52,8 @@ pub(crate) struct Meta {
     pub(crate) consistency: &'static str,
     /// Milliseconds since this node last heard the leader; null where it never did.
     pub(crate) staleness_ms: Option<u64>,
-    /// Sites of which something is missing: a sensor there is silent, or there is none.
+    /// Sites of which something is missing: a sensor there is silent, or there is none; all of them
+    /// where the leader was not heard for five minutes.
     pub(crate) partial_sites: Vec<String>,
     /// The time from which the items are, where there is a bound.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -109,6 +109,17 @@ impl<'a> Parameters<'a> {
         once.then_some(value).ok_or_else(|| Problem::parameter(name, "it is given more than once"))
     }
 
+    /// All values of a parameter that has a closed set of them.
+    pub(crate) fn all_of(&self, name: &str, known: &[&str]) -> Result<Vec<&'a str>, Problem> {
+        let values: Vec<&str> = self.all(name).collect();
+        let Some(strange) = values.iter().find(|value| !known.contains(value)) else {
+            return Ok(values);
+        };
+        let strange: String = strange.chars().take(80).collect();
+        let problem = Problem::parameter(name, format!("there is no '{strange}'"));
+        Err(problem.hint(format!("It takes {}.", known.join(", "))))
+    }
+
     /// All values of a parameter, read.
     pub(crate) fn all_read<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Vec<T>, Problem> {
         let read = |value: &str| value.parse().map_err(|cause| Problem::parameter(name, cause));

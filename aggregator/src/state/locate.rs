@@ -23,8 +23,7 @@ impl State {
         event: &ArchivedEvent,
     ) -> Option<DeviceId> {
         let sensor = self.sensors.get(&sensor)?;
-        let known = sensor.interfaces.iter().position(|name| name == interface);
-        let interface = known.and_then(|at| u16::try_from(at).ok()).unwrap_or(u16::MAX);
+        let interface = sensor.known_interface(interface).unwrap_or(u16::MAX);
         let mut identities = Identities::new(&sensor.tenant, &sensor.site, sensor.id);
         let party = event.party();
         let ip = party.ip.filter(usable);

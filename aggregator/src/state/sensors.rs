@@ -145,16 +145,22 @@ impl Sensor {
         add(&mut self.health, name, count, HEALTH_COUNTERS_MAX);
     }
 
+    /// The number of an interface that was learned.
+    pub(super) fn known_interface(&self, name: &str) -> Option<u16> {
+        let name = clipped(name);
+        let at = self.interfaces.iter().position(|known| known == name)?;
+        u16::try_from(at).ok()
+    }
+
     /// The number of an interface, learned where it is new.
     pub(super) fn interface(&mut self, name: &str) -> u16 {
-        let name = clipped(name);
-        if let Some(at) = self.interfaces.iter().position(|known| known == name) {
-            return at as u16;
+        if let Some(known) = self.known_interface(name) {
+            return known;
         }
         if self.interfaces.len() >= INTERFACES_MAX {
             return u16::MAX;
         }
-        self.interfaces.push(name.to_owned());
+        self.interfaces.push(clipped(name).to_owned());
         (self.interfaces.len() - 1) as u16
     }
 }

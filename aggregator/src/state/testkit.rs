@@ -88,12 +88,13 @@ pub(crate) fn to(event: Event, station: &str) -> Event {
 pub(crate) struct Feed {
     pub(crate) sensor: SensorId,
     pub(crate) epoch: u64,
+    pub(crate) interface: String,
     pub(crate) marks: [Mark; 2],
 }
 
 impl Feed {
     pub(crate) fn new(sensor: SensorId, epoch: u64) -> Self {
-        Self { sensor, epoch, marks: Default::default() }
+        Self { sensor, epoch, interface: "eth0".to_owned(), marks: Default::default() }
     }
 
     /// The next batch of the bulk lane.
@@ -102,7 +103,7 @@ impl Feed {
     }
 
     pub(crate) fn batch_on(&mut self, lane: Lane, events: &[Event]) -> Bytes {
-        let mut builder = BatchBuilder::new(self.sensor, &["eth0".to_owned()]);
+        let mut builder = BatchBuilder::new(self.sensor, std::slice::from_ref(&self.interface));
         events.iter().for_each(|event| builder.push(event));
         let (archive, count) = builder.finish().unwrap();
         self.seal(lane, Schema::Batch, &archive, count)

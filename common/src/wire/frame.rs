@@ -223,7 +223,10 @@ impl<'a> Frame<'a> {
     /// Checks bytes from the network or a disk.
     ///
     /// # Errors
-    /// Whatever is wrong first, in the order of [`FrameError`]'s variants.
+    /// Whatever is wrong first: `TooLarge` for the frame, `Length` for its header, `Magic`,
+    /// `Checksum`, `UnknownSchema` (so that a newer peer is called newer, whatever else its header
+    /// has), `Field`, then the payload: `Length`, `TooLarge` for what it expands to, and `Field` where
+    /// it is not compressed and yet has another length raw.
     pub fn open(bytes: &'a [u8]) -> Result<Self, FrameError> {
         let length = |expected| FrameError::Length { actual: bytes.len(), expected };
         if bytes.len() > FRAME_LENGTH_MAX {
@@ -305,6 +308,8 @@ impl Header {
         }
         let (schema, version, flags) = (le_u16(bytes, 4), le_u16(bytes, 6), le_u16(bytes, 8));
         let known = Schema::ALL.into_iter().find(|known| *known as u16 == schema);
+        let known = known.filter(|_| version == VERSION);
+        let schema = known.ok_or(FrameError::UnknownSchema { schema, version })?;
         if flags & !FLAG_LZ4 != 0 {
             return Err(FrameError::Field(8));
         }
@@ -312,9 +317,7 @@ impl Header {
             return Err(FrameError::Field(if bytes[11] == 0 { 56 } else { 11 }));
         }
         Ok(Self {
-            schema: known
-                .filter(|_| version == VERSION)
-                .ok_or(FrameError::UnknownSchema { schema, version })?,
+            schema,
             version,
             compressed: flags & FLAG_LZ4 != 0,
             lane: Lane::from_number(bytes[10]).ok_or(FrameError::Field(10))?,

@@ -93,7 +93,11 @@ pub enum Outcome {
     Acknowledged(u64),
     /// Earlier batches are missing here: send again from this sequence number.
     Gap(u64),
-    /// Never to be applied; the watermark has passed it. To the dead letters.
+    /// Never to be applied as it stands. What is wrong with the batch itself (`Malformed`,
+    /// `TooLarge`, `UnknownSchema`, `WrongSensor`) was passed over, and the watermark has passed it:
+    /// to the dead letters. `EpochClosed` and `Forked` speak of the epoch: the watermark stays, and
+    /// what is spooled goes on under a new epoch. Any other reason is the sensor's or the cluster's:
+    /// the watermark stays, and the batch goes to the dead letters.
     Rejected(Reason),
     /// Not now: no leader, or the queue is full. Send again after so many milliseconds.
     Unavailable(u32),

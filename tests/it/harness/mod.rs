@@ -231,6 +231,11 @@ impl World {
         (index.parse().unwrap(), digests[0].clone())
     }
 
+    /// Where everything of this mesh lies: configurations, logs, data, spools, captures.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// What a node's data folder has at a path.
     pub(crate) fn data(&self, node: usize, path: &str) -> PathBuf {
         self.mesh.nodes()[node].data.join(path)

@@ -1,6 +1,7 @@
-//! `/events`: what the sensors saw, in log order, each event once.
+//! `/events`: what the sensors saw, in log order, each event once; and one by the id that evidence
+//! names.
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -20,7 +21,7 @@ mod view;
 use view::EventItem;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one))
 }
 
 /// How far back a scan goes that names no time, sensor or device: a whole fleet's history is asked
@@ -58,6 +59,32 @@ async fn list(State(api): State<Api>, asked: Asked) -> Result<Response, Problem>
     meta.missing = missing.map(|gap| MissingView { from: gap.from, through: gap.through });
     let page = paging.page(next.map(key), since, until);
     Ok(fresh.list(&asked, events.into_iter().map(EventItem::of).collect(), page, meta))
+}
+
+/// One event by its id, as findings and forks name it in their evidence.
+#[utoipa::path(get, path = "/events/{id}", tag = "events",
+    params(("id" = String, Path, description = "Its id."), ReadParameters),
+    responses((status = 200, body = EventItem),
+        (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
+async fn one(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    let parameters = asked.read(&[])?;
+    let read = id.parse();
+    let id: EventRef = read.map_err(|cause: NotAnEventRef| Problem::parameter("id", cause))?;
+    let fresh = api.freshen(&parameters, Consistency::Leader).await?;
+    let stored = api.backend.event(asked.principal.tenant.clone(), id).await;
+    let stored = stored.map_err(|error| unavailable(&error))?.ok_or_else(|| {
+        Problem::no_such("event", id).hint("It may be older than what this node still has.")
+    })?;
+    Ok(fresh.one(api.backend.state().applied(), EventItem::of(stored)))
+}
+
+fn unavailable(error: &EventsError) -> Problem {
+    let EventsError::Unavailable { .. } = error;
+    Problem::new(&kinds::UNAVAILABLE, format!("{error}.")).retry_after(RETRY)
 }
 
 fn query(
@@ -99,10 +126,7 @@ async fn scan(api: &Api, query: EventQuery) -> Result<EventPage, Problem> {
         let detail = "Too many scans of the events are running.";
         return Err(Problem::new(&kinds::OVERLOADED, detail).retry_after(RETRY));
     };
-    api.backend.events(query).await.map_err(|error| {
-        let EventsError::Unavailable { .. } = error;
-        Problem::new(&kinds::UNAVAILABLE, format!("{error}.")).retry_after(RETRY)
-    })
+    api.backend.events(query).await.map_err(|error| unavailable(&error))
 }
 
 fn key(at: EventRef) -> Vec<u8> {

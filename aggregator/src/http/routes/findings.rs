@@ -10,6 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wardmesh_common::id::{DeviceId, FindingId, MintedId, SiteId};
 
+use crate::correlate::RULES;
 use crate::http::Api;
 use crate::http::backend::Consistency;
 use crate::http::form::time;
@@ -17,7 +18,7 @@ use crate::http::fresh::ReadParameters;
 use crate::http::page::{List, PageParameters, Paging, take};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::query::{Asked, Parameters};
-use crate::state::findings::Finding;
+use crate::state::findings::{Finding, Severity, Status};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(one))
@@ -92,12 +93,14 @@ struct Filter<'a> {
 
 impl<'a> Filter<'a> {
     fn read(parameters: &Parameters<'a>) -> Result<Self, Problem> {
+        let rules: Vec<_> = RULES.iter().flat_map(|rule| rule.names()).copied().collect();
+        let statuses: Vec<_> = Status::ALL.iter().map(|status| status.as_str()).collect();
         Ok(Self {
             sites: parameters.all_read("site")?,
             devices: parameters.all_read("device")?,
-            rules: parameters.all("rule").collect(),
-            severities: parameters.all("severity").collect(),
-            statuses: parameters.all("status").collect(),
+            rules: parameters.all_of("rule", &rules)?,
+            severities: parameters.all_of("severity", &Severity::ALL.map(Severity::as_str))?,
+            statuses: parameters.all_of("status", &statuses)?,
         })
     }
 

@@ -16,7 +16,7 @@ use crate::http::fresh::{ReadParameters, applied_at};
 use crate::http::page::{LIMIT_MAX, List, Page, PageParameters, Paging, take};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::query::Asked;
-use crate::http::silence::state_of;
+use crate::http::silence::STATES;
 use crate::state::command::{Action, Enrol};
 use crate::state::sensors::Sensor;
 
@@ -37,19 +37,20 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     params(
         ("site" = Option<Vec<String>>, Query, description = "At one of these sites."),
         ("state" = Option<Vec<String>>, Query,
-            description = "`online`, `silent`, `enrolled` (never heard) or `revoked`."),
+            description = "`online`, `silent`, `enrolled` (never heard), `revoked` or `unknown`."),
         PageParameters, ReadParameters),
     responses((status = 200, body = List<SensorView>),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn list(State(api): State<Api>, asked: Asked) -> Result<Response, Problem> {
     let parameters = asked.list(&["site", "state"])?;
     let sites = parameters.all_read::<SiteId>("site")?;
-    let states: Vec<&str> = parameters.all("state").collect();
+    let states = parameters.all_of("state", &STATES)?;
     let paging = Paging::read(&asked, &parameters)?;
     let after = paging.after(|key| Some(SensorId(key.try_into().ok()?)))?;
     let fresh = api.freshen(&parameters, Consistency::Leader).await?;
     let state = api.backend.state();
     let tenant = &asked.principal.tenant;
+    let now = fresh.now(&state);
     let rows = state.sensors(tenant).filter(|sensor| after.is_none_or(|after| sensor.id > after));
     let taken = take(
         rows,
@@ -57,9 +58,9 @@ async fn list(State(api): State<Api>, asked: Asked) -> Result<Response, Problem>
         |sensor| sensor.id.0.to_vec(),
         |sensor| {
             (sites.is_empty() || sites.contains(&sensor.site))
-                && (states.is_empty() || states.contains(&state_of(sensor, state.at())))
+                && (states.is_empty() || states.contains(&now.state_of(sensor)))
         },
-        |sensor| SensorView::of(sensor, state.at()),
+        |sensor| SensorView::of(sensor, now),
     );
     let page = paging.page(taken.last, None, None);
     Ok(fresh.list(&asked, taken.items, page, fresh.meta(&state, tenant)))
@@ -77,7 +78,7 @@ async fn one(
 ) -> Result<Response, Problem> {
     let fresh = api.freshen(&asked.read(&[])?, Consistency::Leader).await?;
     let state = api.backend.state();
-    let view = SensorView::of(find(&state, &asked, &id)?, state.at());
+    let view = SensorView::of(find(&state, &asked, &id)?, fresh.now(&state));
     Ok(fresh.one(state.applied(), view))
 }
 

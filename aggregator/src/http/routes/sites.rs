@@ -33,7 +33,8 @@ struct SiteView {
     id: String,
     /// Its name for people.
     title: String,
-    /// `ok`, `degraded` (a sensor is not heard), `silent` (none is) or `unwatched` (there is none).
+    /// `ok`, `degraded` (a sensor is not heard), `silent` (none is), `unwatched` (there is none) or
+    /// `unknown` (this node has not heard the leader for five minutes).
     health: &'static str,
     /// When it was defined.
     defined_at: String,
@@ -81,7 +82,7 @@ async fn list(State(api): State<Api>, asked: Asked) -> Result<Response, Problem>
     let tenant = &asked.principal.tenant;
     let rows =
         state.sites(tenant).filter(|site| after.as_ref().is_none_or(|after| site.id > *after));
-    let watch = Watch::of(&state, tenant);
+    let watch = Watch::of(&state, tenant, fresh.now(&state));
     let taken = take(
         rows,
         (paging.limit, usize::MAX),

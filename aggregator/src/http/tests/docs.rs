@@ -18,6 +18,7 @@ const ROUTES: &[&str] = &[
     "get /api/v1/devices/{id}",
     "get /api/v1/devices/{id}/evidence",
     "get /api/v1/events",
+    "get /api/v1/events/{id}",
     "get /api/v1/findings",
     "get /api/v1/findings/{id}",
     "get /api/v1/sensors",

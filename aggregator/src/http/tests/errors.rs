@@ -35,6 +35,26 @@ async fn what_cannot_be_read_is_named() {
         ("/api/v1/devices/7", "invalid-parameter", "id", ""),
         ("/api/v1/sensors/7", "invalid-parameter", "id", ""),
         ("/api/v1/findings/7", "invalid-parameter", "id", ""),
+        ("/api/v1/events/7", "invalid-parameter", "id", ""),
+        ("/api/v1/findings?status=opn", "invalid-parameter", "status", "It takes open."),
+        (
+            "/api/v1/findings?severity=high&severity=worst",
+            "invalid-parameter",
+            "severity",
+            "It takes informational, low, medium, high, critical.",
+        ),
+        (
+            "/api/v1/findings?rule=moved",
+            "invalid-parameter",
+            "rule",
+            "It takes identity-moved, identity-concurrent, identity-vendor-duplicate, sensor-forked.",
+        ),
+        (
+            "/api/v1/sensors?state=Online",
+            "invalid-parameter",
+            "state",
+            "It takes online, silent, enrolled, revoked, unknown.",
+        ),
     ];
     let client = client();
     for (path, code, pointer, hint) in cases {
@@ -60,6 +80,7 @@ async fn what_does_not_exist_is_not_found() {
         "/api/v1/findings/fnd_01JGZ8K3M5N7P9Q1R3S5T7V9WX",
         "/api/v1/sensors/6f2c0e9a-0f5b-4d31-9f0e-5b1d2c3a4e5f",
         "/api/v1/sensors/6f2c0e9a-0f5b-4d31-9f0e-5b1d2c3a4e5f/watermark",
+        "/api/v1/events/evt_99999-0-0",
         "/api/v1/unheard-of",
         "/api/v2/devices",
         "/",

@@ -15,7 +15,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tower::ServiceExt;
 use wardmesh_common::event::{Counter, Event};
-use wardmesh_common::id::ClusterId;
+use wardmesh_common::id::{ClusterId, TenantId};
 use wardmesh_common::map::HashKey;
 use wardmesh_common::wire::Lane;
 
@@ -37,6 +37,7 @@ pub(super) struct Fake {
     pub(super) state: Mutex<State>,
     pub(super) stored: Vec<StoredEvent>,
     pub(super) leaderless: bool,
+    pub(super) last_contact: Option<Duration>,
     pub(super) propose: Option<ProposeError>,
     pub(super) panics: bool,
     pub(super) ready: bool,
@@ -77,6 +78,7 @@ pub(super) fn fake() -> Fake {
         state: Mutex::new(fleet.state),
         stored,
         leaderless: false,
+        last_contact: Some(Duration::from_millis(420)),
         propose: None,
         panics: false,
         ready: true,
@@ -116,7 +118,7 @@ fn member(id: u64) -> Member {
 impl Backend for Fake {
     fn ready_to_read(&self, wanted: Consistency) -> BoxFuture<'_, Result<Freshness, ReadError>> {
         assert!(!self.panics, "as the test wants it");
-        let last_contact = Some(Duration::from_millis(420));
+        let last_contact = self.last_contact;
         let error = self.leaderless && wanted != Consistency::Local;
         let fresh = Freshness { leader: (!self.leaderless).then_some(2), last_contact };
         let answer = if error { Err(ReadError::NoLeader { last_contact }) } else { Ok(fresh) };
@@ -139,6 +141,15 @@ impl Backend for Fake {
         let next = events.last().filter(|_| full).map(|last| last.reference);
         async move { Ok(EventPage { events, next, history_from: 1, ..EventPage::default() }) }
             .boxed()
+    }
+
+    fn event(
+        &self,
+        _: TenantId,
+        at: EventRef,
+    ) -> BoxFuture<'_, Result<Option<StoredEvent>, EventsError>> {
+        let found = self.stored.iter().find(|stored| stored.reference == at).cloned();
+        async move { Ok(found) }.boxed()
     }
 
     fn propose(&self, action: Action) -> BoxFuture<'_, Result<(Receipt, u64), ProposeError>> {

@@ -39,6 +39,36 @@ async fn a_site_without_a_sensor_is_named_as_missing() {
     assert_eq!(body["meta"]["consistency"], "local");
 }
 
+/// Without a leader the clock of the state stands still: what was healthy then is unknown now.
+#[tokio::test]
+async fn old_state_does_not_look_healthy() {
+    use std::time::Duration;
+
+    let minutes = |count: u64| Some(Duration::from_secs(count * 60));
+    for (last_contact, health, state) in [
+        (minutes(4), "ok", "online"),
+        (minutes(8), "unknown", "unknown"),
+        (None, "unknown", "unknown"),
+    ] {
+        let mut node = fake();
+        (node.leaderless, node.last_contact) = (true, last_contact);
+        let (client, _) = Client::of(node);
+        let sites = client.fetch("/api/v1/sites?consistency=local").await.json();
+        assert!(data(&sites).iter().all(|site| site["health"] == health), "{sites}");
+        let partial = if health == "ok" { json!([]) } else { json!(["north", "south"]) };
+        for path in ["sites", "sensors", "devices", "findings", "events"] {
+            let body = client.fetch(&format!("/api/v1/{path}?consistency=local")).await.json();
+            assert_eq!(body["meta"]["partial_sites"], partial, "{path} {last_contact:?}");
+        }
+        let query = format!("/api/v1/sensors?consistency=local&state={state}");
+        let sensors = client.fetch(&query).await.json();
+        assert_eq!(data(&sensors).len(), 2, "{last_contact:?}");
+        assert!(data(&sensors).iter().all(|sensor| sensor["state"] == state), "{sensors}");
+        let path = format!("/api/v1/sensors/{}?consistency=local", sensor(1));
+        assert_eq!(client.fetch(&path).await.json()["state"], state);
+    }
+}
+
 #[tokio::test]
 async fn sensors_and_their_watermarks() {
     let client = client();
@@ -133,6 +163,10 @@ async fn an_event_has_its_members_and_no_others() {
     assert_eq!(event["attributes"], json!({"dhcp.hostname": HOSTILE}));
     assert_eq!(event["counters"], json!({"packets": 3}));
     assert_eq!(body["meta"]["history_from"], 1);
+    let path = format!("/api/v1/events/{}", event["id"].as_str().unwrap());
+    let one = client().fetch(&path).await;
+    assert_eq!(one.json(), *event);
+    assert_ne!(one.header("wardmesh-applied-index"), "");
 }
 
 #[tokio::test]
@@ -164,6 +198,9 @@ async fn findings_name_their_sites_and_events() {
     assert!(finding["evidence"][0].as_str().unwrap().ends_with("-0-0"));
     let id = finding["id"].as_str().unwrap();
     assert_eq!(client.fetch(&format!("/api/v1/findings/{id}")).await.json(), *finding);
+    let evidence = finding["evidence"][0].as_str().unwrap();
+    let event = client.fetch(&format!("/api/v1/events/{evidence}")).await;
+    assert_eq!((event.status, &event.json()["id"]), (200, &finding["evidence"][0]));
     let rule = finding["rule"].as_str().unwrap();
     for (query, count) in
         [(format!("rule={rule}"), 1), ("site=west".into(), 0), ("status=open".into(), 1)]

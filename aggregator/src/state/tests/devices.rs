@@ -3,6 +3,7 @@
 use wardmesh_common::event::{Counter, Event, EventKind, Party};
 use wardmesh_common::net::MacAddress;
 
+use super::super::command::Action;
 use super::super::evidence::Field;
 use super::super::testkit::*;
 
@@ -27,6 +28,21 @@ fn one_device_for_the_whole_fleet_with_the_earliest_sight() {
     assert_eq!(sites, [(1, 1), (1, 1)]);
     assert_eq!(fleet.state.devices_by_ip(&tenant(), [10, 0, 0, 1].into()).count(), 1);
     assert_eq!(fleet.state.devices_at(&tenant(), &site("east")).count(), 1);
+}
+
+/// Looked up again by the whole name, of which the registry keeps a part.
+#[test]
+fn a_long_interface_name_is_found_again() {
+    let mut fleet = Fleet::at(&["east"]);
+    let mut feed = fleet.feed(1);
+    feed.interface = "x".repeat(super::super::sensors::TEXT_LENGTH_MAX + 40);
+    let party = Party { mac: None, ip: Some([10, 0, 0, 1].into()), vlan: None };
+    let bytes = feed.batch(&[Event { device: party, ..sighting(PUMP, 1) }]);
+    let submission = feed.submission(bytes);
+    let applied = fleet.apply(Action::Ingest(vec![submission.clone()]));
+    let row = fleet.state.row_of(0, &submission, fleet.now, &mut Vec::new()).unwrap();
+    assert_eq!(row.devices, applied.batches[0].devices);
+    assert_eq!(row.devices, [fleet.devices()[0].id]);
 }
 
 #[test]

@@ -75,6 +75,24 @@ fn with(change: impl FnOnce(&mut Header)) -> Result<Header, FrameError> {
     Frame::open(&changed).map(|frame| frame.header)
 }
 
+/// What a newer version puts into fields that are reserved here is no fault of its frames.
+#[test]
+fn a_newer_version_is_not_called_malformed() {
+    for (offset, value) in [(8, 0x80), (10, 9), (11, 1), (56, 1)] {
+        for (version, expected) in [
+            (2, FrameError::UnknownSchema { schema: 1, version: 2 }),
+            (1, FrameError::Field(offset)),
+        ] {
+            let mut bytes = sample(b"abc", false).to_vec();
+            (bytes[offset], bytes[6]) = (value, version);
+            let payload = crc32c::crc32c(b"abc");
+            let checksum = crc32c::crc32c_append(payload, &bytes[..CHECKSUM_AT]);
+            bytes[CHECKSUM_AT..HEADER_LENGTH].copy_from_slice(&checksum.to_le_bytes());
+            assert_eq!(Frame::open(&bytes).map(|frame| frame.header), Err(expected), "{offset}");
+        }
+    }
+}
+
 #[test]
 fn refuses_claims_before_it_expands_them() {
     assert_eq!(

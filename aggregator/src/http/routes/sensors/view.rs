@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use utoipa::ToSchema;
-use wardmesh_common::time::Timestamp;
 
 use crate::http::form::{hex, time, time_of};
-use crate::http::silence::state_of;
+use crate::http::silence::Now;
 use crate::state::receipt::Watermark;
 use crate::state::sensors::{Fork, Sensor};
 
@@ -21,7 +20,8 @@ pub(super) struct SensorView {
     site: String,
     /// Its name for people.
     name: String,
-    /// `online`, `silent` (not heard for five minutes), `enrolled` (never heard) or `revoked`.
+    /// `online`, `silent` (not heard for five minutes), `enrolled` (never heard), `revoked` or
+    /// `unknown` (this node has not heard the leader for five minutes).
     state: &'static str,
     /// Its software version at the last hello.
     version: String,
@@ -84,12 +84,12 @@ pub(super) struct ForkView {
 }
 
 impl SensorView {
-    pub(super) fn of(sensor: &Sensor, at: Timestamp) -> Self {
+    pub(super) fn of(sensor: &Sensor, now: Now) -> Self {
         Self {
             id: sensor.id.to_string(),
             site: sensor.site.to_string(),
             name: sensor.name.clone(),
-            state: state_of(sensor, at),
+            state: now.state_of(sensor),
             version: sensor.version.clone(),
             enrolled_at: time(sensor.enrolled_at),
             revoked_at: time_of(sensor.revoked_at),
