@@ -309,6 +309,11 @@ impl Feed {
     }
 
     fn spool(&mut self, archive: Archive) -> Result<(), FeedError> {
+        if !self.spool.has_room(archive.bytes.len()) {
+            tracing::warn!(
+                "the spool is full: reading waits until the aggregator has acknowledged"
+            );
+        }
         while !self.spool.has_room(archive.bytes.len()) && !self.stop.load(Ordering::Acquire) {
             std::thread::sleep(PATIENCE);
         }
