@@ -61,8 +61,9 @@ fn archive(
     let applied = replica.state().applied();
     let unarchived = applied.saturating_sub(store.archived_through().unwrap_or(0));
     // A purge makes the log shorter than it was.
-    *archived_at = (*archived_at).min(log.size_on_disk());
-    let grown = log.size_on_disk() - *archived_at;
+    let size = log.size_on_disk();
+    *archived_at = (*archived_at).min(size);
+    let grown = size - *archived_at;
     if unarchived > keeping.unarchived_entries || (unarchived > 0 && grown > LOG_GROWTH_MAX) {
         let through = store.archive_up_to(applied, log)?;
         *archived_at = log.size_on_disk();

@@ -314,7 +314,8 @@ impl Feed {
                 "the spool is full: reading waits until the aggregator has acknowledged"
             );
         }
-        while !self.spool.has_room(archive.bytes.len()) && !self.stop.load(Ordering::Acquire) {
+        let waits = || !self.stop.load(Ordering::Acquire) && !self.spool.has_failed();
+        while !self.spool.has_room(archive.bytes.len()) && waits() {
             std::thread::sleep(PATIENCE);
         }
         self.unsynced.push_back(self.spool.offer(archive)?);

@@ -3,7 +3,7 @@
 //! `{"lane":"bulk","epoch":"00c0ffee00c0ffee","seq":1,"events":512,"state":"emitted"}`. `emitted` is
 //! written after the spool's sync, `acked` before the batch is forgotten.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -43,9 +43,12 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Ledger {
     file: File,
-    /// The batches that it calls emitted, as far as it was written by earlier starts.
-    past: HashSet<(u8, u64, u64)>,
+    /// The places that earlier starts called emitted and nothing else since, with their events.
+    open: BTreeMap<Place, u32>,
 }
+
+/// A batch's lane, epoch and sequence number.
+pub type Place = (Lane, u64, u64);
 
 /// What is read of a line.
 #[derive(Deserialize)]
@@ -53,14 +56,14 @@ struct Line<'a> {
     lane: &'a str,
     epoch: &'a str,
     seq: u64,
+    events: u32,
     state: &'a str,
 }
 
 impl Line<'_> {
-    fn emitted(&self) -> Option<(u8, u64, u64)> {
+    fn place(&self) -> Option<Place> {
         let lane = Lane::ALL.into_iter().find(|lane| lane.as_str() == self.lane)?;
-        let epoch = u64::from_str_radix(self.epoch, 16).ok()?;
-        (self.state == "emitted").then_some((lane.number(), epoch, self.seq))
+        Some((lane, u64::from_str_radix(self.epoch, 16).ok()?, self.seq))
     }
 }
 
@@ -81,20 +84,22 @@ impl Ledger {
             file.set_len(whole as u64)?;
             file.sync_data()?;
         }
-        let lines = text.split(|byte| *byte == b'\n');
-        let read = lines.filter_map(|line| serde_json::from_slice::<Line<'_>>(line).ok());
-        Ok(Self { past: read.filter_map(|line| line.emitted()).collect(), file })
+        let mut open = BTreeMap::new();
+        for line in text.split(|byte| *byte == b'\n') {
+            let Ok(line) = serde_json::from_slice::<Line<'_>>(line) else { continue };
+            let Some(place) = line.place() else { continue };
+            match line.state {
+                "emitted" => open.insert(place, line.events),
+                _ => open.remove(&place),
+            };
+        }
+        Ok(Self { open, file })
     }
 
-    /// Whether an earlier start wrote that a batch was emitted.
-    #[must_use]
-    pub fn has_emitted(&self, lane: Lane, epoch: u64, seq: u64) -> bool {
-        self.past.contains(&(lane.number(), epoch, seq))
-    }
-
-    /// Gives the memory of earlier starts back.
-    pub fn forget_past(&mut self) {
-        self.past = HashSet::new();
+    /// The places that earlier starts called emitted and nothing else since, with their events; they
+    /// are told once.
+    pub fn take_open(&mut self) -> BTreeMap<Place, u32> {
+        std::mem::take(&mut self.open)
     }
 
     /// Appends a line each and syncs once.
@@ -137,10 +142,11 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
         let mut ledger = Ledger::open(&path).unwrap();
-        assert!(ledger.has_emitted(Lane::Bulk, 7, 1));
-        assert!(!ledger.has_emitted(Lane::Bulk, 7, 2));
-        assert!(!ledger.has_emitted(Lane::Urgent, 7, 1));
+        assert_eq!(ledger.take_open(), BTreeMap::from([((Lane::Bulk, 7, 1), 3)]));
         ledger.append(&[entry(2)]).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), whole);
+        ledger.append(&[Entry { standing: Standing::Acked, ..entry(1) }]).unwrap();
+        let open = Ledger::open(&path).unwrap().take_open();
+        assert_eq!(open, BTreeMap::from([((Lane::Bulk, 7, 2), 3)]));
     }
 }

@@ -13,6 +13,7 @@ use std::sync::mpsc;
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 use wardmesh_common::wire::Lane;
+use wardmesh_common::wire::frame::HEADER_LENGTH;
 
 use crate::batch::Archive;
 use crate::ledger::Ledger;
@@ -130,6 +131,11 @@ pub struct Spool {
 /// Orders that wait for the writer: more only moves the waiting.
 const ORDERS_MAX: usize = 256;
 
+/// The most that an archive of so many bytes takes in the spool.
+fn held_bytes(archive: usize) -> u64 {
+    (archive + HEADER_LENGTH) as u64
+}
+
 /// What the sensor says of itself at each session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Epochs {
@@ -155,8 +161,9 @@ impl Spool {
         let (store, aside) = Store::open_or_set_aside(folder)?;
         let counts = Arc::new(SpoolCounts::default());
         let (publish, durable) = watch::channel(Durable::default());
-        let writer =
+        let mut writer =
             Writer::begin(store.clone(), budget, epoch, ledger, Arc::clone(&counts), publish)?;
+        writer.catch_up(aside.is_none())?;
         let (orders, queue) = mpsc::sync_channel(ORDERS_MAX);
         std::thread::Builder::new()
             .name("spool".to_owned())
@@ -171,7 +178,7 @@ impl Spool {
     /// [`SpoolError::Closed`] where the writer has ended.
     pub fn offer(&self, archive: Archive) -> Result<Answer, SpoolError> {
         let (done, answer) = oneshot::channel();
-        self.counts.queued.fetch_add(archive.bytes.len() as u64, Ordering::AcqRel);
+        self.counts.queued.fetch_add(held_bytes(archive.bytes.len()), Ordering::AcqRel);
         self.orders.send(Order::Hold { archive, done }).map_err(|_| SpoolError::Closed)?;
         Ok(Answer(answer))
     }
@@ -194,10 +201,29 @@ impl Spool {
         self.order(Order::Dead { lane, position, reason });
     }
 
-    /// Numbers what an epoch still holds anew under the current one: its sequence cannot go on at the
-    /// aggregator. The current epoch itself is followed by a new random one.
-    pub fn readopt(&self, epoch: u64, renewed: u64) {
-        self.order(Order::Readopt { epoch, renewed });
+    /// Numbers what an epoch still holds in a lane anew under the current one: its sequence cannot go
+    /// on at the aggregator. The current epoch itself is followed by a new random one. Nothing of that
+    /// lane may be sent before [`settled`](Self::settled), or it would be applied twice.
+    pub fn readopt(&self, lane: Lane, epoch: u64, renewed: u64) {
+        self.order(Order::Readopt { lane, epoch, renewed });
+    }
+
+    /// Completes when everything that was asked of the writer is done, or it has failed.
+    pub async fn settled(&self) {
+        let (done, settled) = oneshot::channel();
+        let orders = self.orders.clone();
+        // The queue may be full, and then sending waits.
+        let asked = tokio::task::spawn_blocking(move || orders.send(Order::Settle { done })).await;
+        if matches!(asked, Ok(Ok(()))) {
+            // An error says that the writer has failed.
+            let _ = settled.await;
+        }
+    }
+
+    /// Where a batch of an epoch lies, while it is held.
+    #[must_use]
+    pub fn position(&self, lane: Lane, epoch: u64, seq: u64) -> Option<Position> {
+        self.store.position(lane, epoch, seq)
     }
 
     /// Up to `most` emitted batches of a lane after a position, oldest first. Reads the disk.
@@ -256,7 +282,7 @@ impl Spool {
     #[must_use]
     pub fn has_room(&self, bytes: usize) -> bool {
         let queued = self.counts.queued.load(Ordering::Acquire);
-        self.counts.bytes.load(Ordering::Acquire) + queued + bytes as u64 <= self.budget
+        self.counts.bytes.load(Ordering::Acquire) + queued + held_bytes(bytes) <= self.budget
     }
 
     /// Counts since the start.

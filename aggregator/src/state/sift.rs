@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use wardmesh_common::id::SensorId;
+use wardmesh_common::id::{SensorId, TenantId};
 use wardmesh_common::wire::frame::{Frame, Header, Schema};
 use wardmesh_common::wire::v1;
 
@@ -17,6 +17,8 @@ use super::dedup::{Epoch, Epochs, Passing};
 struct Heard {
     epochs: Epochs,
     revoked: bool,
+    /// Whose it is, where its enrolment was read.
+    tenant: Option<TenantId>,
 }
 
 /// Reads commands in the order of the log.
@@ -53,7 +55,8 @@ impl Sifter {
     fn note(&mut self, action: &Action) {
         match action {
             Action::Enrol(enrol) => {
-                self.sensors.entry(enrol.sensor).or_default();
+                let heard = self.sensors.entry(enrol.sensor).or_default();
+                heard.tenant.get_or_insert_with(|| enrol.tenant.clone());
             }
             Action::Revoke(sensor) => {
                 if let Some(heard) = self.heard(*sensor) {
@@ -63,6 +66,7 @@ impl Sifter {
             Action::OpenEpoch(open) => {
                 if let Some(heard) = self.heard(open.sensor)
                     && !heard.revoked
+                    && heard.tenant.as_ref().is_none_or(|tenant| *tenant == open.tenant)
                 {
                     heard.epochs.open(open.epoch, &open.held);
                 }

@@ -177,19 +177,21 @@ impl Store {
         found.and_then(Result::ok).and_then(|(key, _)| position(&key)).unwrap_or_default()
     }
 
+    pub(super) fn position(&self, lane: Lane, epoch: u64, seq: u64) -> Option<Position> {
+        let starts = self.starts().into_iter().filter(|(_, of)| *of == epoch);
+        let mut places = starts.map(|(start, _)| Position { start, seq });
+        places.find(|place| self.batches.contains_key(key(lane, *place)).unwrap_or(false))
+    }
+
     pub(super) fn held(
         &self,
         lane: Lane,
         epoch: u64,
         seq: u64,
     ) -> Result<Option<Bytes>, SpoolError> {
-        for (start, _) in self.starts().into_iter().filter(|(_, of)| *of == epoch) {
-            let found = self.batches.get(key(lane, Position { start, seq }));
-            if let Some(frame) = found.map_err(|cause| self.error(&cause))? {
-                return Ok(Some(Bytes::copy_from_slice(&frame)));
-            }
-        }
-        Ok(None)
+        let Some(place) = self.position(lane, epoch, seq) else { return Ok(None) };
+        let found = self.batches.get(key(lane, place)).map_err(|cause| self.error(&cause))?;
+        Ok(found.map(|frame| Bytes::copy_from_slice(&frame)))
     }
 
     pub(super) fn between(

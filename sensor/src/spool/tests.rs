@@ -91,7 +91,7 @@ fn readopted_batches_keep_their_content_under_a_new_epoch() {
     for text in ["a", "b"] {
         spool.hold(archive(Lane::Bulk, text)).unwrap();
     }
-    spool.readopt(7, 9);
+    spool.readopt(Lane::Bulk, 7, 9);
     settle(&spool);
     assert_eq!(bulk(&spool), [(2, 1, 9, b"a".to_vec()), (2, 2, 9, b"b".to_vec())]);
     assert_eq!(spool.epochs(), Epochs { current: 9, held: vec![] });

@@ -14,7 +14,7 @@ use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::{self, Frame, Header, Schema, Seal};
 
 use super::store::{Store, key};
-use super::{Durable, Kept, Position, SpoolCounts, SpoolError};
+use super::{Durable, Kept, Position, SpoolCounts, SpoolError, held_bytes};
 use crate::batch::Archive;
 use crate::ledger::{Entry, Ledger, Standing};
 
@@ -23,7 +23,8 @@ pub(super) enum Order {
     Hold { archive: Archive, done: oneshot::Sender<Result<Kept, SpoolError>> },
     Acked { lane: Lane, epoch: u64, seq: u64 },
     Dead { lane: Lane, position: Position, reason: &'static str },
-    Readopt { epoch: u64, renewed: u64 },
+    Readopt { lane: Lane, epoch: u64, renewed: u64 },
+    Settle { done: oneshot::Sender<()> },
 }
 
 /// Orders that share one sync at most: 64 batches are at most 7 MiB.
@@ -105,10 +106,15 @@ impl Writer {
         let mut writer = Self { store, budget, start, epoch, tails, ledger, counts, durable };
         writer.renew(start, epoch)?;
         writer.store.sync_folder()?;
-        writer.catch_up_ledger()?;
-        let last = Lane::ALL.map(|lane| writer.store.last(lane));
-        writer.durable.send_replace(last);
         Ok(writer)
+    }
+
+    /// Brings the ledger up to the spool after a kill, and only then lets what is held be sent.
+    pub(super) fn catch_up(&mut self, complete: bool) -> Result<(), SpoolError> {
+        self.catch_up_ledger(complete)?;
+        let last = Lane::ALL.map(|lane| self.store.last(lane));
+        self.durable.send_replace(last);
+        Ok(())
     }
 
     fn renew(&mut self, start: u64, epoch: u64) -> Result<(), SpoolError> {
@@ -118,22 +124,33 @@ impl Writer {
         self.store.sync()
     }
 
-    /// Writes the `emitted` lines of batches that reached the disk just before an earlier start was
-    /// killed.
-    fn catch_up_ledger(&mut self) -> Result<(), SpoolError> {
+    /// Writes the lines that an earlier start was killed before: `emitted` of batches that had reached
+    /// the disk, `rejected` of those that became dead letters, and `readopted` of those that had got
+    /// another number, which only a `complete` spool can tell.
+    fn catch_up_ledger(&mut self, complete: bool) -> Result<(), SpoolError> {
         let Some(ledger) = &mut self.ledger else { return Ok(()) };
-        let mut missing = Vec::new();
+        let mut open = ledger.take_open();
+        let mut lines = Vec::new();
         for entry in &self.store.batches {
             let (_, bytes) = entry.map_err(|cause| self.store.error(&cause))?;
             let Ok(frame) = Frame::open(&bytes) else { continue };
             let Header { lane, epoch, seq, events, .. } = frame.header;
-            if !ledger.has_emitted(lane, epoch, seq) {
-                missing.push(Entry { lane, epoch, seq, events, standing: Standing::Emitted });
+            if open.remove(&(lane, epoch, seq)).is_none() {
+                lines.push(Entry { lane, epoch, seq, events, standing: Standing::Emitted });
             }
         }
-        ledger.append(&missing).map_err(|cause| self.store.error(&cause))?;
-        ledger.forget_past();
-        Ok(())
+        let starts = self.store.starts();
+        for ((lane, epoch, seq), events) in open {
+            let of = starts.iter().filter(|(_, of)| *of == epoch);
+            let dead = of.map(|(start, _)| key(lane, Position { start: *start, seq }));
+            let dead =
+                dead.into_iter().any(|key| self.store.dead.contains_key(key).unwrap_or(false));
+            let standing = if dead { Standing::Rejected } else { Standing::Readopted };
+            if dead || complete {
+                lines.push(Entry { lane, epoch, seq, events, standing });
+            }
+        }
+        ledger.append(&lines).map_err(|cause| self.store.error(&cause))
     }
 
     /// Tells whoever sends how far the spool is durable.
@@ -171,9 +188,14 @@ impl Writer {
                     self.settle(std::mem::take(&mut round))?;
                     self.bury(lane, position, reason)?;
                 }
-                Order::Readopt { epoch, renewed } => {
+                Order::Readopt { lane, epoch, renewed } => {
                     self.settle(std::mem::take(&mut round))?;
-                    self.readopt(epoch, renewed)?;
+                    self.readopt(lane, epoch, renewed)?;
+                }
+                Order::Settle { done } => {
+                    self.settle(std::mem::take(&mut round))?;
+                    // Whoever asked may have given up waiting.
+                    let _ = done.send(());
                 }
             }
         }
@@ -216,9 +238,20 @@ impl Writer {
         archive: &Archive,
         done: oneshot::Sender<Result<Kept, SpoolError>>,
     ) -> Result<Option<Pending>, SpoolError> {
-        self.counts.queued.fetch_sub(archive.bytes.len() as u64, Ordering::AcqRel);
-        let held = self.counts.bytes.load(Ordering::Acquire);
-        if held + archive.bytes.len() as u64 > self.budget {
+        let length = held_bytes(archive.bytes.len());
+        let kept = self.keep(archive, done, length);
+        // Last, so that the bytes are counted somewhere at any time.
+        self.counts.queued.fetch_sub(length, Ordering::AcqRel);
+        kept
+    }
+
+    fn keep(
+        &mut self,
+        archive: &Archive,
+        done: oneshot::Sender<Result<Kept, SpoolError>>,
+        length: u64,
+    ) -> Result<Option<Pending>, SpoolError> {
+        if self.counts.bytes.load(Ordering::Acquire) + length > self.budget {
             self.counts.refused.fetch_add(u64::from(archive.events), Ordering::Relaxed);
             let _ = done.send(Ok(Kept::Refused(archive.events)));
             return Ok(None);
@@ -290,7 +323,8 @@ impl Writer {
             .map_err(|cause| self.store.error(&cause))?;
         self.store.sync()?;
         let events = header_events(&frame);
-        let epoch = Frame::open(&frame).map_or(0, |frame| frame.header.epoch);
+        let of = |(start, _): &(u64, u64)| *start == position.start;
+        let epoch = self.store.starts().into_iter().find(of).map_or(0, |(_, epoch)| epoch);
         let standing = Standing::Rejected;
         self.record(&[Entry { lane, epoch, seq: position.seq, events, standing }])?;
         self.counts.dead.fetch_add(u64::from(events), Ordering::Relaxed);
@@ -298,15 +332,13 @@ impl Writer {
     }
 
     /// See [`super::Spool::readopt`].
-    fn readopt(&mut self, epoch: u64, renewed: u64) -> Result<(), SpoolError> {
+    fn readopt(&mut self, lane: Lane, epoch: u64, renewed: u64) -> Result<(), SpoolError> {
         let starts = self.starts_of(epoch);
         if epoch == self.epoch {
             self.renew(self.start + 1, renewed)?;
         }
-        for lane in Lane::ALL {
-            for (start, _) in &starts {
-                while self.readopt_some(lane, *start)? {}
-            }
+        for (start, _) in &starts {
+            while self.readopt_some(lane, *start)? {}
         }
         self.store.forget_empty_starts(self.start);
         self.publish();
@@ -320,9 +352,12 @@ impl Writer {
         let (mut changes, mut entries, mut scratch) = (Batch::default(), Vec::new(), Vec::new());
         let (mut came, mut went) = (0, 0);
         for (old, bytes) in &held {
-            let frame = Frame::open(bytes).map_err(|cause| self.store.error(&cause))?;
-            let archive = frame.archive(&mut scratch).map_err(|cause| self.store.error(&cause))?;
-            let Header { epoch, seq, events, .. } = frame.header;
+            let opened = Frame::open(bytes)
+                .and_then(|frame| Ok((frame.header, frame.archive(&mut scratch)?)));
+            let Ok((Header { epoch, seq, events, .. }, archive)) = opened else {
+                self.bury(lane, *old, "damaged")?;
+                continue;
+            };
             entries.push(Entry { lane, epoch, seq, events, standing: Standing::Readopted });
             let (new, entry, sealed) = self.seal(lane, events, archive)?;
             entries.push(entry);

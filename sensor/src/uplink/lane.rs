@@ -78,7 +78,7 @@ fn take_marks(spool: &Spool, lane: Lane, welcome: &Welcome) -> Result<(), Sessio
         });
         if other || (mark.epoch == current && mark.seq > spool.tail(lane)) {
             tracing::warn!(%lane, "the spool is not the one that was acknowledged: a new epoch");
-            spool.readopt(mark.epoch, random());
+            spool.readopt(lane, mark.epoch, random());
             return Err(SessionEnd::Renewed("the spool was restored from an image"));
         }
         spool.acked(lane, mark.epoch, mark.seq);
@@ -128,7 +128,10 @@ impl Traffic<'_> {
         }
         let sent = match self.window.answer(epoch, seq) {
             Answered::Batch(sent) => sent,
-            Answered::Stale => return Ok(()),
+            Answered::Stale => {
+                self.bury_stale(epoch, seq, outcome);
+                return Ok(());
+            }
             Answered::Unknown => {
                 return Err(SessionEnd::Protocol("a receipt for no batch under way".to_owned()));
             }
@@ -136,9 +139,13 @@ impl Traffic<'_> {
         match outcome {
             Outcome::Acknowledged(_) => Ok(()),
             Outcome::Gap(expected) => self.fill(sent, expected),
-            Outcome::Rejected(Reason::EpochClosed | Reason::Forked) => {
+            // The next hello opens it again where it stood.
+            Outcome::Rejected(Reason::EpochClosed) => {
+                Err(SessionEnd::Renewed("the aggregator has closed the epoch"))
+            }
+            Outcome::Rejected(Reason::Forked) => {
                 self.settle();
-                self.spool.readopt(epoch, random());
+                self.spool.readopt(self.lane, epoch, random());
                 Err(SessionEnd::Renewed("the aggregator does not go on with the epoch"))
             }
             Outcome::Rejected(reason) => {
@@ -152,6 +159,16 @@ impl Traffic<'_> {
                 self.paused_until = Some(Instant::now() + pause);
                 Ok(())
             }
+        }
+    }
+
+    /// A batch that was passed over is gone even where it is about to be sent again.
+    fn bury_stale(&self, epoch: u64, seq: u64, outcome: Outcome) {
+        if let Outcome::Rejected(reason) = outcome
+            && !matches!(reason, Reason::EpochClosed | Reason::Forked)
+            && let Some(position) = self.spool.position(self.lane, epoch, seq)
+        {
+            self.spool.dead(self.lane, position, reason.as_str());
         }
     }
 
@@ -176,7 +193,7 @@ impl Traffic<'_> {
         let due = Position { start: sent.position.start, seq: expected };
         let held = self.spool.after(self.lane, Some(before(due)), 1)?;
         if held.first().is_none_or(|(position, _)| *position != due) {
-            self.spool.readopt(sent.epoch, random());
+            self.spool.readopt(self.lane, sent.epoch, random());
             return Err(SessionEnd::Renewed("the batch that is due is not in the spool"));
         }
         self.window.rewind(Some(before(due)));

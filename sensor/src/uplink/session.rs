@@ -87,6 +87,9 @@ async fn serve(uplink: &Uplink, address: &str) -> Result<std::convert::Infallibl
         reason = connection.closed() => SessionEnd::Lost(reason.to_string()),
     };
     connection.close(VarInt::from_u32(0), b"");
+    // What was acknowledged is forgotten, and what was numbered anew is in its place, before the next
+    // hello says what is held.
+    uplink.spool.settled().await;
     // The close frame goes out with the endpoint's last poll.
     let _ = timeout(Duration::from_millis(200), endpoint.wait_idle()).await;
     Err(end)
