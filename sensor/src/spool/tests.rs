@@ -14,12 +14,10 @@ fn open(folder: &Path, epoch: u64) -> Spool {
     spool
 }
 
-/// Waits for orders that have no answer by sending one that has.
+/// Waits until orders that have no answer are carried out.
 fn settle(spool: &Spool) {
-    while spool.after(Lane::Urgent, None, 1).unwrap().is_empty() {
-        spool.hold(archive(Lane::Urgent, "settle")).unwrap();
-    }
-    spool.hold(archive(Lane::Urgent, "settle")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(spool.settled());
 }
 
 fn bulk(spool: &Spool) -> Vec<(u64, u64, u64, Vec<u8>)> {

@@ -216,12 +216,12 @@ impl Writer {
         // What the ledger calls acked is never sent again.
         self.record(&entries)?;
         if !held.is_empty() {
-            for Pending { done, entry } in held {
-                self.counts.emitted.fetch_add(u64::from(entry.events), Ordering::Relaxed);
-                // Nobody may wait any more: the batch is emitted all the same.
-                let _ = done.send(Ok(Kept::Emitted));
-            }
             self.publish();
+        }
+        for Pending { done, entry } in held {
+            self.counts.emitted.fetch_add(u64::from(entry.events), Ordering::Relaxed);
+            // Nobody may wait any more: the batch is emitted all the same.
+            let _ = done.send(Ok(Kept::Emitted));
         }
         for Forgettable { position, length, entry } in forgettable {
             self.remove(entry.lane, position, length)?;
