@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 
 use bytes::Bytes;
-use sled::Batch;
 use tokio::sync::{oneshot, watch};
 use wardmesh_common::clock;
 use wardmesh_common::wire::Lane;
@@ -17,6 +16,8 @@ use super::store::{Store, key};
 use super::{Durable, Kept, Position, SpoolCounts, SpoolError, held_bytes};
 use crate::batch::Archive;
 use crate::ledger::{Entry, Ledger, Standing};
+
+mod readopt;
 
 /// What the writer is asked to do.
 pub(super) enum Order {
@@ -29,9 +30,6 @@ pub(super) enum Order {
 
 /// Orders that share one sync at most: 64 batches are at most 7 MiB.
 const ORDERS_PER_SYNC: usize = 64;
-
-/// Batches that are numbered anew in one step: at most 14 MiB of old and new frames.
-const READOPTED_AT_ONCE: usize = 64;
 
 /// Where a lane of the current epoch stands.
 #[derive(Clone, Copy, Debug, Default)]
@@ -329,57 +327,6 @@ impl Writer {
         self.record(&[Entry { lane, epoch, seq: position.seq, events, standing }])?;
         self.counts.dead.fetch_add(u64::from(events), Ordering::Relaxed);
         self.remove(lane, position, frame.len())
-    }
-
-    /// See [`super::Spool::readopt`].
-    fn readopt(&mut self, lane: Lane, epoch: u64, renewed: u64) -> Result<(), SpoolError> {
-        let starts = self.starts_of(epoch);
-        if epoch == self.epoch {
-            self.renew(self.start + 1, renewed)?;
-        }
-        for (start, _) in &starts {
-            while self.readopt_some(lane, *start)? {}
-        }
-        self.store.forget_empty_starts(self.start);
-        self.publish();
-        Ok(())
-    }
-
-    /// Numbers some batches of a start anew: the new ones come and the old ones go in one step, so
-    /// that no crash leaves both. Whether there were any.
-    fn readopt_some(&mut self, lane: Lane, start: u64) -> Result<bool, SpoolError> {
-        let held = self.some_batches_of(lane, start)?;
-        let (mut changes, mut entries, mut scratch) = (Batch::default(), Vec::new(), Vec::new());
-        let (mut came, mut went) = (0, 0);
-        for (old, bytes) in &held {
-            let opened = Frame::open(bytes)
-                .and_then(|frame| Ok((frame.header, frame.archive(&mut scratch)?)));
-            let Ok((Header { epoch, seq, events, .. }, archive)) = opened else {
-                self.bury(lane, *old, "damaged")?;
-                continue;
-            };
-            entries.push(Entry { lane, epoch, seq, events, standing: Standing::Readopted });
-            let (new, entry, sealed) = self.seal(lane, events, archive)?;
-            entries.push(entry);
-            changes.insert(&key(lane, new), sealed.as_ref());
-            changes.remove(&key(lane, *old));
-            came += sealed.len() as u64;
-            went += bytes.len() as u64;
-        }
-        self.store.batches.apply_batch(changes).map_err(|cause| self.store.error(&cause))?;
-        self.store.sync()?;
-        self.counts.bytes.fetch_add(came, Ordering::AcqRel);
-        self.counts.bytes.fetch_sub(went, Ordering::AcqRel);
-        self.record(&entries)?;
-        Ok(!held.is_empty())
-    }
-
-    fn some_batches_of(
-        &self,
-        lane: Lane,
-        start: u64,
-    ) -> Result<Vec<(Position, sled::IVec)>, SpoolError> {
-        self.range(lane, start, u64::MAX).take(READOPTED_AT_ONCE).collect()
     }
 
     fn starts_of(&self, epoch: u64) -> Vec<(u64, u64)> {

@@ -1,0 +1,73 @@
+//! Numbering anew what an epoch still holds: for a lane that cannot go on at the aggregator.
+
+use std::sync::atomic::Ordering;
+
+use sled::Batch;
+use wardmesh_common::wire::Lane;
+use wardmesh_common::wire::frame::{Frame, Header};
+
+use super::Writer;
+use crate::ledger::{Entry, Standing};
+use crate::spool::store::key;
+use crate::spool::{Position, SpoolError};
+
+/// Batches that are numbered anew in one step: at most 14 MiB of old and new frames.
+const READOPTED_AT_ONCE: usize = 64;
+
+impl Writer {
+    /// See [`crate::spool::Spool::readopt`].
+    pub(super) fn readopt(
+        &mut self,
+        lane: Lane,
+        epoch: u64,
+        renewed: u64,
+    ) -> Result<(), SpoolError> {
+        let starts = self.starts_of(epoch);
+        if epoch == self.epoch {
+            self.renew(self.start + 1, renewed)?;
+        }
+        for (start, _) in &starts {
+            while self.readopt_some(lane, *start)? {}
+        }
+        self.store.forget_empty_starts(self.start);
+        self.publish();
+        Ok(())
+    }
+
+    /// Numbers some batches of a start anew: the new ones come and the old ones go in one step, so
+    /// that no crash leaves both. Whether there were any.
+    fn readopt_some(&mut self, lane: Lane, start: u64) -> Result<bool, SpoolError> {
+        let held = self.some_batches_of(lane, start)?;
+        let (mut changes, mut entries, mut scratch) = (Batch::default(), Vec::new(), Vec::new());
+        let (mut came, mut went) = (0, 0);
+        for (old, bytes) in &held {
+            let opened = Frame::open(bytes)
+                .and_then(|frame| Ok((frame.header, frame.archive(&mut scratch)?)));
+            let Ok((Header { epoch, seq, events, .. }, archive)) = opened else {
+                self.bury(lane, *old, "damaged")?;
+                continue;
+            };
+            entries.push(Entry { lane, epoch, seq, events, standing: Standing::Readopted });
+            let (new, entry, sealed) = self.seal(lane, events, archive)?;
+            entries.push(entry);
+            changes.insert(&key(lane, new), sealed.as_ref());
+            changes.remove(&key(lane, *old));
+            came += sealed.len() as u64;
+            went += bytes.len() as u64;
+        }
+        self.store.batches.apply_batch(changes).map_err(|cause| self.store.error(&cause))?;
+        self.store.sync()?;
+        self.counts.bytes.fetch_add(came, Ordering::AcqRel);
+        self.counts.bytes.fetch_sub(went, Ordering::AcqRel);
+        self.record(&entries)?;
+        Ok(!held.is_empty())
+    }
+
+    fn some_batches_of(
+        &self,
+        lane: Lane,
+        start: u64,
+    ) -> Result<Vec<(Position, sled::IVec)>, SpoolError> {
+        self.range(lane, start, u64::MAX).take(READOPTED_AT_ONCE).collect()
+    }
+}
