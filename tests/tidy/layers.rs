@@ -17,7 +17,7 @@ const COMMON: Layers = &[
     ("text", &[]),
     ("shutdown", &[]),
     ("golden", &[]),
-    ("config", &[]),
+    ("config", &["text"]),
     ("telemetry", &[]),
     ("id", &["time", "map"]),
     ("clock", &["time"]),
@@ -50,7 +50,7 @@ const SENSOR: Layers = &[
 const AGGREGATOR: Layers = &[
     ("correlate", &[]),
     ("metrics", &[]),
-    ("config", &[]),
+    ("config", &["text"]),
     ("state", &["correlate"]),
     ("store", &["correlate", "state"]),
     ("raft", &["state"]),

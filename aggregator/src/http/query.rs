@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::extract::{FromRequestParts, OriginalUri, Query};
 use axum::http::request::Parts;
 use wardmesh_common::map::HashKey;
+use wardmesh_common::text::distance;
 use wardmesh_common::time::Timestamp;
 
 use super::Api;
@@ -189,20 +190,6 @@ fn span(text: &str) -> Option<Duration> {
 fn nearest<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
     let nearest = known.iter().min_by_key(|known| distance(text, known))?;
     (distance(text, nearest) <= text.len().max(3) / 3 + 1).then_some(*nearest)
-}
-
-/// Levenshtein's distance over bytes.
-fn distance(from: &str, to: &str) -> usize {
-    let first: Vec<usize> = (0..=to.len()).collect();
-    let last = from.bytes().enumerate().fold(first, |above, (row, byte)| {
-        let mut current = vec![row + 1];
-        for ((other, diagonal), up) in to.bytes().zip(&above).zip(above.iter().skip(1)) {
-            let left = current.last().copied().unwrap_or_default();
-            current.push((diagonal + usize::from(byte != other)).min(up + 1).min(left + 1));
-        }
-        current
-    });
-    last.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -17,12 +17,6 @@ const HELD_MAX: usize = 16;
 /// The longest software version that is recorded, bytes.
 const SOFTWARE_MAX: usize = 64;
 
-/// A lane that is open.
-pub(super) struct Greeted {
-    pub(super) lane: Lane,
-    pub(super) clock_offset: i64,
-}
-
 /// Who presents the certificate.
 #[derive(Clone)]
 pub(super) struct Holder {
@@ -30,17 +24,17 @@ pub(super) struct Holder {
     pub(super) sensor: SensorId,
 }
 
-/// Answers a hello; a refusal is sent before it is returned.
+/// Answers a hello and returns the lane that it opens; a refusal is sent before it is returned.
 pub(super) async fn greet(
     ingest: &Ingest,
     holder: &Holder,
     send: &mut SendStream,
     receive: &mut RecvStream,
-) -> Result<Greeted, Refusal> {
+) -> Result<Lane, Refusal> {
     match answer(ingest, holder, receive).await {
-        Ok((greeted, welcome)) => {
-            transmit(send, greeted.lane, Message::Welcome(welcome)).await?;
-            Ok(greeted)
+        Ok((lane, welcome)) => {
+            transmit(send, lane, Message::Welcome(welcome)).await?;
+            Ok(lane)
         }
         Err(refusal) => {
             refuse(send, &refusal).await;
@@ -76,7 +70,7 @@ async fn answer(
     ingest: &Ingest,
     holder: &Holder,
     receive: &mut RecvStream,
-) -> Result<(Greeted, Welcome), Refusal> {
+) -> Result<(Lane, Welcome), Refusal> {
     let first = link::receive(receive).await;
     let first = first.map_err(|cause| refusal(Reason::Malformed, &cause))?;
     let received_at = clock::now();
@@ -110,7 +104,7 @@ async fn answer(
             .map(|mark| Mark { epoch: mark.epoch, seq: mark.seq, chain: mark.chain })
             .collect(),
     };
-    Ok((Greeted { lane, clock_offset }, welcome))
+    Ok((lane, welcome))
 }
 
 /// What can be said of a hello without the cluster; returns the cluster's id.

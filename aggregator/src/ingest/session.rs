@@ -12,12 +12,13 @@ use futures::stream::{FuturesOrdered, StreamExt};
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::mpsc;
 use wardmesh_common::time::Timestamp;
+use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::Place;
 use wardmesh_common::wire::message::{self, Message, Outcome, Reason, Refusal};
 use wardmesh_common::{clock, link, tls};
 
 use super::admission::{Admitted, Rejection, admit};
-use super::greeting::{Greeted, Holder, greet, offset, refusal, refuse, transmit};
+use super::greeting::{Holder, greet, offset, refusal, refuse, transmit};
 use super::{Ingest, WINDOW};
 use crate::raft::proposer::Answer;
 use crate::state::command::{Action, Skip};
@@ -100,14 +101,14 @@ async fn lane(ingest: &Ingest, holder: &Holder, connection: &Connection) -> Resu
     let opening = async {
         let lost = |cause| refusal(Reason::OutOfTurn, &cause);
         let (mut send, mut receive) = connection.accept_bi().await.map_err(lost)?;
-        let greeted = greet(ingest, holder, &mut send, &mut receive).await?;
-        Ok((greeted, send, receive))
+        let lane = greet(ingest, holder, &mut send, &mut receive).await?;
+        Ok((lane, send, receive))
     };
     let late = |_| refusal(Reason::OutOfTurn, &"the lanes were not opened in time");
-    let (greeted, mut send, receive) =
+    let (lane, mut send, receive) =
         tokio::time::timeout(GREETING_PATIENCE, opening).await.map_err(late)??;
     let (offences, repeats, scratch) = (0, 0, Vec::new());
-    let mut session = Session { ingest, holder, greeted, offences, repeats, scratch };
+    let mut session = Session { ingest, holder, lane, offences, repeats, scratch };
     let end = session.stream(&mut send, receive).await;
     if let Err(refusal) = &end {
         refuse(&mut send, refusal).await;
@@ -121,7 +122,7 @@ type InFlight<'a> = FuturesOrdered<BoxFuture<'a, (u64, u64, Answer)>>;
 struct Session<'a> {
     ingest: &'a Ingest,
     holder: &'a Holder,
-    greeted: Greeted,
+    lane: Lane,
     offences: u32,
     /// Batches since the last one that was applied.
     repeats: u32,
@@ -141,7 +142,6 @@ impl<'a> Session<'a> {
                     let Some(frame) = frame else { return Ok(()) };
                     let (sent_at, bytes) = frame?;
                     let clock_offset = offset(clock::now(), sent_at);
-                    self.greeted.clock_offset = clock_offset;
                     let admitted =
                         admit(bytes, self.holder.sensor, clock_offset, &mut self.scratch);
                     match admitted.and_then(|admitted| self.own_lane(admitted)) {
@@ -159,7 +159,7 @@ impl<'a> Session<'a> {
     }
 
     fn own_lane(&self, admitted: Admitted) -> Result<Admitted, Rejection> {
-        if admitted.header.lane == self.greeted.lane {
+        if admitted.header.lane == self.lane {
             return Ok(admitted);
         }
         let detail = "the batch belongs to the other lane".to_owned();
@@ -213,7 +213,7 @@ impl<'a> Session<'a> {
     ) -> Result<(), Refusal> {
         self.ingest.metrics.answered(&outcome);
         let receipt = message::Receipt { epoch, seq, outcome };
-        transmit(send, self.greeted.lane, Message::Receipt(receipt)).await
+        transmit(send, self.lane, Message::Receipt(receipt)).await
     }
 
     /// Passes over a batch that can never be applied, where its header can be believed.
@@ -227,7 +227,7 @@ impl<'a> Session<'a> {
             return Err(Refusal { reason, detail });
         };
         let Place { epoch, seq, chain, events } = place;
-        let (lane, words) = (self.greeted.lane, reason.as_str().to_owned());
+        let (lane, words) = (self.lane, reason.as_str().to_owned());
         let skip = Action::Skip(Skip { sensor, epoch, lane, seq, chain, events, reason: words });
         let outcome = match self.ingest.consensus.propose(skip).await {
             Ok((Receipt::Accepted | Receipt::Done, _)) => Outcome::Rejected(reason),

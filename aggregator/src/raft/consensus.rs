@@ -108,16 +108,8 @@ pub struct Consensus {
 }
 
 impl Consensus {
-    /// Takes in one batch, on any node, and waits until it has been applied by the leader.
-    ///
-    /// # Errors
-    /// [`Unavailable`].
-    pub async fn submit(&self, submission: Submission) -> Answer {
-        self.enqueue(submission).await
-    }
-
-    /// Puts one batch at the queue's end now; its receipt comes with the future. For a session that
-    /// has several batches under way: their order is that of the calls.
+    /// Takes in one batch, on any node: it stands at the queue's end now, and the future gives its
+    /// receipt, or [`Unavailable`], once the leader has applied it. The order is that of the calls.
     pub fn enqueue(&self, submission: Submission) -> impl Future<Output = Answer> + use<> {
         let queued = self.node.queue.put(submission);
         async move {

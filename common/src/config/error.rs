@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::text::distance;
+
 /// What a process ends with where its configuration is wrong; README.md lists all codes.
 pub const EXIT_CODE: u8 = 3;
 
@@ -66,19 +68,4 @@ pub(super) fn unknown_field(text: &str) -> Option<(String, Option<String>)> {
     let nearest = known.min_by_key(|known| distance(key, known));
     let close = nearest.filter(|nearest| distance(key, nearest) <= key.len().max(3) / 2);
     Some((key.to_owned(), close.map(str::to_owned)))
-}
-
-/// Levenshtein's distance over bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(from != to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

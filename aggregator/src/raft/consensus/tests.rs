@@ -178,7 +178,7 @@ async fn a_cluster_is_made_once_and_of_empty_nodes() {
         trio.initialise(1).await;
         let again = trio.node(2).initialise(3, &seeds, found()).await;
         assert!(matches!(again, Err(InitError::NotEmpty { .. })), "{again:?}");
-        let submitted = trio.node(3).submit(submission(9, 0)).await.unwrap();
+        let submitted = trio.node(3).enqueue(submission(9, 0)).await.unwrap();
         assert_eq!(submitted.0, BatchReceipt::Applied);
         trio.shutdown().await;
     })
@@ -238,7 +238,7 @@ async fn a_cluster_of_one_serves() {
         // Without seeds, its own address is taken.
         node.initialise(1, &[], found()).await.unwrap();
         for number in 0..5 {
-            let (receipt, _) = node.submit(submission(1, number)).await.unwrap();
+            let (receipt, _) = node.enqueue(submission(1, number)).await.unwrap();
             assert_eq!(receipt, BatchReceipt::Applied);
         }
         tokio::time::sleep(Timing::default().election_max * 3).await;

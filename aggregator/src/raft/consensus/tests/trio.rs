@@ -254,7 +254,7 @@ impl Trio {
     pub(super) async fn submit_all(&self, on: NodeId, sensor: u8, numbers: Range<u64>) {
         let mut next = numbers.start;
         while next < numbers.end {
-            let sent = (next..numbers.end).map(|n| self.node(on).submit(submission(sensor, n)));
+            let sent = (next..numbers.end).map(|n| self.node(on).enqueue(submission(sensor, n)));
             for answer in futures::future::join_all(sent).await {
                 match answer {
                     Ok((BatchReceipt::Applied | BatchReceipt::Duplicate { .. }, _)) => next += 1,
