@@ -146,7 +146,10 @@ impl Mesh {
     /// # Errors
     /// Where its id is another's, or it does not start.
     pub fn add_node(&mut self, id: u64) -> anyhow::Result<usize> {
-        anyhow::ensure!(self.nodes.iter().all(|node| node.id != id), "there is a node {id} already");
+        anyhow::ensure!(
+            self.nodes.iter().all(|node| node.id != id),
+            "there is a node {id} already"
+        );
         self.prepare_node(id)?;
         let place = self.nodes.len() - 1;
         self.start_node(place)?;
