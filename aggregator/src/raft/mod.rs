@@ -10,6 +10,7 @@ pub mod proposer;
 pub mod rpc;
 pub mod server;
 pub mod snapshot;
+mod standing;
 pub mod state_machine;
 #[cfg(test)]
 pub(crate) mod testing;
