@@ -6,6 +6,7 @@ mod access;
 mod docs;
 mod errors;
 mod fake;
+mod members;
 mod paging;
 mod reads;
 mod writes;
