@@ -44,6 +44,14 @@ pub struct Client {
 enum Ask<'a> {
     Get(&'a [(&'static str, String)]),
     Post(&'a Value),
+    Delete(&'a [(&'static str, String)]),
+}
+
+impl Ask<'_> {
+    /// Whether it changes something, so that it is not sent twice.
+    const fn is_write(&self) -> bool {
+        !matches!(self, Self::Get(_))
+    }
 }
 
 /// Why a server gave no answer.
@@ -93,6 +101,14 @@ impl Client {
         self.ask(path, &Ask::Post(body))
     }
 
+    /// `DELETE` of a path, with query parameters.
+    ///
+    /// # Errors
+    /// As for [`Client::get`].
+    pub fn delete(&self, path: &str, query: &[(&'static str, String)]) -> Result<Value, Failure> {
+        self.ask(path, &Ask::Delete(query))
+    }
+
     /// The pages of a list, until `limit` items were given.
     #[must_use]
     pub fn pages(&self, path: &str, query: Query, limit: usize) -> Pages<'_> {
@@ -126,7 +142,7 @@ impl Client {
                     return answer;
                 }
                 Err(NoAnswer { cause, unsent }) => {
-                    if !unsent && (!more || matches!(ask, Ask::Post(_))) {
+                    if !unsent && (!more || ask.is_write()) {
                         return Err(broken(server, &cause, ask));
                     }
                     tried.push(format!("{}: {}", server.as_str(), why(&cause)));
@@ -147,6 +163,15 @@ impl Client {
                 let consistency = self.consistency.map(|wanted| ("consistency", wanted.as_str()));
                 let query = query.iter().map(|(name, value)| (*name, value.as_str()));
                 request.query_pairs(query.chain(consistency)).call()
+            }
+            Ask::Delete(query) => {
+                let mut request = self.agent.delete(url).header("Accept", "application/json");
+                if let Some(bearer) = &bearer {
+                    request = request.header("Authorization", bearer);
+                }
+                request
+                    .query_pairs(query.iter().map(|(name, value)| (*name, value.as_str())))
+                    .call()
             }
             Ask::Post(body) => {
                 let mut request = self.agent.post(url).header("Accept", "application/json");
@@ -197,11 +222,11 @@ fn why(cause: &ureq::Error) -> String {
 /// Whether another server may answer where this one cannot: a node that is cut off says 503.
 fn another_may_know(answer: &Result<Value, Failure>, ask: &Ask<'_>) -> bool {
     let cut_off = matches!(answer, Err(Failure::Problem(problem)) if problem.status == 503);
-    cut_off && matches!(ask, Ask::Get(_))
+    cut_off && !ask.is_write()
 }
 
 fn broken(server: &Server, cause: &ureq::Error, ask: &Ask<'_>) -> Failure {
-    let (server, write) = (server.as_str().to_owned(), matches!(ask, Ask::Post(_)));
+    let (server, write) = (server.as_str().to_owned(), ask.is_write());
     Failure::Broken { server, cause: cause.to_string(), write }
 }
 

@@ -218,6 +218,31 @@ impl Mesh {
         self.nodes[index].child.take().map_or(Ok(()), Child::kill)
     }
 
+    /// Asks a node to end in an orderly way, and waits for it.
+    ///
+    /// # Errors
+    /// Where it cannot be waited for.
+    pub fn stop_node(&mut self, index: usize) -> anyhow::Result<()> {
+        Child::stop_all(self.nodes[index].child.take().into_iter().collect())
+    }
+
+    /// Waits until a node's process ends by itself; returns how, with the end of its log.
+    ///
+    /// # Errors
+    /// Where it does not run, or goes on.
+    pub fn await_end(&mut self, index: usize) -> anyhow::Result<String> {
+        let begun = Instant::now();
+        loop {
+            let child = self.nodes[index].child.as_mut().context("the node was not started")?;
+            if let Err(ended) = child.check() {
+                self.nodes[index].child = None;
+                return Ok(ended.to_string());
+            }
+            anyhow::ensure!(begun.elapsed() < PATIENCE, "it goes on");
+            self.pause()?;
+        }
+    }
+
     /// Starts all nodes, waits until each answers, and founds the cluster with the first.
     ///
     /// # Errors

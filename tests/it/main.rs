@@ -7,10 +7,12 @@
 
 mod demo_once;
 mod every_node_answers;
+mod hand_over;
 mod harness;
 mod hostile_sensor;
 mod leader_asleep;
 mod leader_killed;
+mod membership;
 mod no_patient;
 mod restart;
 mod sensor_killed;
