@@ -12,6 +12,7 @@ use std::sync::mpsc;
 
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
+use wardmesh_common::offload;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::HEADER_LENGTH;
 
@@ -213,7 +214,7 @@ impl Spool {
         let (done, settled) = oneshot::channel();
         let orders = self.orders.clone();
         // The queue may be full, and then sending waits.
-        let asked = tokio::task::spawn_blocking(move || orders.send(Order::Settle { done })).await;
+        let asked = offload::run(move || orders.send(Order::Settle { done })).await;
         if matches!(asked, Ok(Ok(()))) {
             // An error says that the writer has failed.
             let _ = settled.await;
