@@ -19,16 +19,35 @@ use crate::state::effects::AppliedBatch;
 use crate::state::receipt::Receipt;
 use crate::store::{CommandLog, DeviceResolver, Store};
 
-/// The state and the store of this node.
-pub struct Replica {
-    state: RwLock<State>,
-    store: Arc<Store>,
+/// Where the rows of applied batches go: this node's store, but in a simulation.
+pub trait Rows: Send + Sync + 'static {
+    /// Takes what the entry at `index` applied, which may be nothing.
+    fn commit(&self, index: u64, batches: Vec<AppliedBatch>);
+
+    /// Makes what was taken durable.
+    fn flush(&self);
 }
 
-impl Replica {
+impl Rows for Store {
+    fn commit(&self, index: u64, batches: Vec<AppliedBatch>) {
+        Self::commit(self, index, batches);
+    }
+
+    fn flush(&self) {
+        Self::flush(self);
+    }
+}
+
+/// The state and the store of this node.
+pub struct Replica<R = Store> {
+    state: RwLock<State>,
+    store: Arc<R>,
+}
+
+impl<R> Replica<R> {
     /// An empty state beside an open store; consensus restores and replays into it.
     #[must_use]
-    pub fn new(store: Arc<Store>) -> Self {
+    pub fn new(store: Arc<R>) -> Self {
         Self { state: RwLock::new(State::new()), store }
     }
 
@@ -39,12 +58,12 @@ impl Replica {
 
     /// The store.
     #[must_use]
-    pub fn store(&self) -> &Arc<Store> {
+    pub fn store(&self) -> &Arc<R> {
         &self.store
     }
 }
 
-impl Machine for Replica {
+impl<R: Rows> Machine for Replica<R> {
     fn apply(&self, index: u64, command: Option<&Command>) -> Receipt {
         let Some(command) = command else {
             self.state.write().advance(index);
@@ -74,12 +93,12 @@ impl Machine for Replica {
 }
 
 /// A state that does not change any more.
-struct Copy {
+struct Copy<R> {
     state: State,
-    store: Arc<Store>,
+    store: Arc<R>,
 }
 
-impl Frozen for Copy {
+impl<R: Rows> Frozen for Copy<R> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         // The index must not be behind a snapshot: what is older than that is not applied again.
         self.store.flush();
@@ -87,7 +106,7 @@ impl Frozen for Copy {
     }
 }
 
-impl Registry for Replica {
+impl<R: Rows> Registry for Replica<R> {
     fn cluster(&self) -> Option<ClusterId> {
         self.state().cluster()
     }

@@ -10,6 +10,7 @@ use futures::{Stream, StreamExt};
 use openraft::EntryPayload;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use parking_lot::Mutex;
+use wardmesh_common::offload;
 
 use super::snapshot::{SnapshotFile, Snapshots};
 use super::types::{Applied, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
@@ -121,13 +122,13 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     ) -> io::Result<()> {
         let (machine, snapshots) = (Arc::clone(&self.machine), Arc::clone(&self.snapshots));
         let kept = meta.clone();
-        let installed = tokio::task::spawn_blocking(move || {
+        let installed = offload::run(move || {
             let index = kept.last_log_id.map_or(0, |id| id.index);
             // Kept only once this build has understood it, else no later start would succeed.
             machine.restore(index, &mut file.state()?)?;
             snapshots.keep(&kept, file)
         });
-        installed.await.map_err(io::Error::other)??;
+        installed.await??;
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         Ok(())
@@ -152,7 +153,6 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         let state = self.state.lock().take();
         let state = state.ok_or_else(|| io::Error::other("this snapshot was built already"))?;
         let (meta, snapshots) = (self.meta.clone(), Arc::clone(&self.snapshots));
-        let written = tokio::task::spawn_blocking(move || snapshots.write(&meta, &*state));
-        written.await.map_err(io::Error::other)?
+        offload::run(move || snapshots.write(&meta, &*state)).await?
     }
 }
