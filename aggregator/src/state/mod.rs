@@ -42,6 +42,7 @@ pub(crate) mod testkit;
 #[cfg(test)]
 mod tests;
 mod track;
+mod update;
 mod words;
 
 use command::{Action, Command};
@@ -76,6 +77,8 @@ pub struct State {
     identities: ShardedMap<u128, Known>,
     /// Which finding a cause has; follows from `findings`.
     causes: ShardedMap<Cause, FindingId>,
+    /// Findings that are neither resolved nor suppressed; follows from `findings`.
+    pending_findings: usize,
     scratch: Scratch,
 }
 
@@ -161,6 +164,7 @@ impl State {
             windows: BTreeMap::new(),
             identities: ShardedMap::new(key),
             causes: ShardedMap::new(key),
+            pending_findings: 0,
             scratch: Scratch::default(),
         }
     }
@@ -199,6 +203,7 @@ impl State {
             (Some(_), Action::Enrol(enrol)) => self.enrol(enrol),
             (Some(_), Action::Revoke(sensor)) => self.revoke(*sensor),
             (Some(_), Action::Tick) => Receipt::Done,
+            (Some(_), Action::UpdateFinding(update)) => self.update_finding(update),
         };
         self.judge(&mut entry);
         self.settle(index);

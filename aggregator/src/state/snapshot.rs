@@ -100,6 +100,7 @@ impl State {
             windows: Default::default(),
             identities: ShardedMap::new(key),
             causes: ShardedMap::new(key),
+            pending_findings: 0,
             scratch: Scratch::default(),
         };
         state.read_windows(from, &mut row)?;
@@ -138,6 +139,7 @@ impl State {
         }
         for finding in self.findings.in_row_order() {
             self.causes.insert(finding.cause.clone(), finding.id);
+            self.pending_findings += usize::from(finding.status.is_pending());
         }
     }
 }
