@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::{RwLock, RwLockReadGuard};
-use wardmesh_common::id::{ClusterId, SensorId};
+use wardmesh_common::id::{ClusterId, NodeId, SensorId};
+use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::v1::ArchivedEvent;
 
 use crate::ingest::Registry;
@@ -73,6 +74,16 @@ impl<R: Rows> Machine for Replica<R> {
         let effects = self.state.write().apply(index, command);
         self.store.commit(index, effects.batches);
         effects.receipt
+    }
+
+    fn reconfigure(&self, index: u64, gone: &[NodeId]) -> Receipt {
+        self.state.write().reconfigure(index, gone);
+        self.store.commit(index, Vec::new());
+        Receipt::Done
+    }
+
+    fn retired(&self) -> Vec<(NodeId, Timestamp)> {
+        self.state().retired_nodes().map(|node| (node.id, node.at)).collect()
     }
 
     fn freeze(&self) -> Box<dyn Frozen> {

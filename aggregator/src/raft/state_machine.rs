@@ -10,10 +10,14 @@ use futures::{Stream, StreamExt};
 use openraft::EntryPayload;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use parking_lot::Mutex;
+use wardmesh_common::id::NodeId;
 use wardmesh_common::offload;
+use wardmesh_common::time::Timestamp;
 
 use super::snapshot::{SnapshotFile, Snapshots};
-use super::types::{Applied, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
+use super::types::{
+    Applied, LogId, Membership, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
+};
 use crate::state::command::Command;
 use crate::state::receipt::Receipt;
 
@@ -25,6 +29,17 @@ pub trait Machine: Send + Sync + 'static {
     /// Applies one committed entry (`None`: blank or a membership). It cannot fail; what cannot be
     /// written ends the process.
     fn apply(&self, index: u64, command: Option<&Command>) -> Receipt;
+
+    /// Applies a committed membership that leaves these nodes out. It cannot fail either.
+    fn reconfigure(&self, index: u64, gone: &[NodeId]) -> Receipt {
+        let _ = gone;
+        self.apply(index, None)
+    }
+
+    /// The nodes that ever left, and when.
+    fn retired(&self) -> Vec<(NodeId, Timestamp)> {
+        Vec::new()
+    }
 
     /// A consistent copy of the state as of the last applied entry; cheap (copy-on-write).
     fn freeze(&self) -> Box<dyn Frozen>;
@@ -67,8 +82,9 @@ impl StateMachine {
             EntryPayload::Normal(command) => self.machine.apply(index, Some(command)),
             EntryPayload::Blank => self.machine.apply(index, None),
             EntryPayload::Membership(membership) => {
+                let gone = left(self.membership.membership(), membership);
                 self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
-                self.machine.apply(index, None)
+                self.machine.reconfigure(index, &gone)
             }
         };
         self.applied = Some(entry.log_id);
@@ -85,6 +101,13 @@ impl StateMachine {
             snapshots: Arc::clone(&self.snapshots),
         }
     }
+}
+
+/// Who is in one membership and not in the next. Every replica sees the same memberships in the same
+/// order, by entries and by snapshots, and so comes to the same.
+fn left(before: &Membership, after: &Membership) -> Vec<NodeId> {
+    let ids = before.nodes().map(|(id, _)| *id);
+    ids.filter(|id| after.get_node(id).is_none()).collect()
 }
 
 impl RaftStateMachine<TypeConfig> for StateMachine {
