@@ -5,6 +5,7 @@
 
 pub mod captures;
 pub mod events;
+pub mod ingest;
 pub mod process;
 pub mod report;
 pub mod stopwatch;
