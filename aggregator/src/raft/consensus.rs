@@ -220,6 +220,7 @@ impl Consensus {
                 return fatal.to_string();
             }
             let ended = tokio::select! {
+                biased;
                 changed = metrics.changed() => changed.is_err(),
                 _ = stop.changed() => false,
             };

@@ -163,6 +163,7 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         let sending = self.peers.send_snapshot(&self.peer, offer, snapshot.snapshot);
         let limit = option.hard_ttl();
         let sent = tokio::select! {
+            biased;
             closed = cancel => return Err(StreamingError::Closed(closed)),
             sent = tokio::time::timeout(limit, sending) => sent,
         };
