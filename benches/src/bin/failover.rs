@@ -23,7 +23,7 @@ use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::v1::BatchBuilder;
 use wardmesh_sensor::batch::Archive;
 use wardmesh_sensor::spool::Spool;
-use wardmesh_sensor::uplink::{Uplink, UplinkConfig, random};
+use wardmesh_sensor::uplink::{Uplink, UplinkConfig};
 
 /// Sensors that send: some are at the leader, some at a follower.
 const SENSORS: usize = 3;
@@ -175,7 +175,7 @@ struct Seen {
 impl Sensor {
     fn start(cluster: &Cluster, enrolled: &Enrolled, number: usize) -> anyhow::Result<Self> {
         let folder = cluster.folder().join(format!("spool-{number}"));
-        let (spool, _) = Spool::open(&folder, 1 << 30, random(), None)?;
+        let (spool, _) = Spool::open(&folder, 1 << 30, wardmesh_common::random::u64(), None)?;
         let nodes = cluster.mesh.nodes();
         let mut addresses: Vec<_> = nodes.iter().map(|node| node.ingest_address.clone()).collect();
         addresses.rotate_left(number % nodes.len());
