@@ -99,6 +99,8 @@ impl Aggregator {
 
     /// Hands leadership over, lets sensors and readers finish, and stops.
     pub async fn shutdown(mut self) {
+        // Sensors first wait for a successor here, which takes less time than to go elsewhere.
+        self.consensus.yield_leadership().await;
         self.ingest.close(VarInt::from_u32(0), b"draining");
         self.consensus.shutdown().await;
         // Every receiver may have gone already.
@@ -164,6 +166,7 @@ fn settings(
         raft_listen: config.raft.listen,
         identity,
         timing: Timing::default(),
+        lease_reads: config.raft.lease_reads,
         compaction: Compaction::every(config.retention.snapshot_entries),
         archived_through: Arc::new(move || store.archived_through().unwrap_or(0)),
     })

@@ -4,14 +4,16 @@ use bytes::Bytes;
 use openraft::raft::AppendEntriesRequest;
 use quinn::RecvStream;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use wardmesh_common::id::NodeId;
 
 use super::node::Node;
 use crate::raft::network::frame_bytes;
 use crate::raft::network::transfer::receive_file;
 use crate::raft::proposer::{RETRY_AFTER_OVERLOAD, Unavailable};
-use crate::raft::rpc::{Failure, Probed, Reply, Request, SnapshotOffer, Submitted};
+use crate::raft::rpc::{
+    Change, ChangeError, Failure, Probed, Reply, Request, Sender, SnapshotOffer, Submitted,
+};
 use crate::raft::server::{Refused, Serve, understand};
 use crate::raft::snapshot::Incoming;
 use crate::raft::types::{Payload, Snapshot, TypeConfig};
@@ -33,9 +35,12 @@ impl Serve for Node {
         };
     }
 
-    async fn serve(&self, from: NodeId, request: Request, stream: &mut RecvStream) -> Reply {
+    async fn serve(&self, sender: Sender, request: Request, stream: &mut RecvStream) -> Reply {
+        if let Some(refusal) = self.standing.refusal(sender, &request) {
+            return Reply::Failed(refusal);
+        }
         let answer = match request {
-            Request::Snapshot(offer) => self.install(from, offer, stream).await,
+            Request::Snapshot(offer) => self.install(sender.node, offer, stream).await,
             request => self.answer(request).await,
         };
         answer.unwrap_or_else(Reply::Failed)
@@ -46,7 +51,10 @@ impl Node {
     /// Answers a call whose bytes came by something else than a stream.
     pub(super) async fn serve_carried(&self, from: NodeId, bytes: Bytes) -> Reply {
         let answer = match understand(from, bytes) {
-            Ok(request) => self.answer(request).await,
+            Ok((sender, request)) => match self.standing.refusal(sender, &request) {
+                Some(refusal) => Err(refusal),
+                None => self.answer(request).await,
+            },
             Err((refused, failure)) => {
                 self.refused(refused);
                 Err(failure)
@@ -74,12 +82,30 @@ impl Node {
             }
             Request::Status => Ok(Reply::Status(self.node_status())),
             Request::Probe => self.probe().await,
+            Request::Join(cluster) => self.admit_self(cluster).await.map(|()| Reply::Joined),
+            Request::Change(change) => self.change_for(&change).await,
         }
     }
 }
 
 fn stopped(cause: impl std::fmt::Display) -> Failure {
     Failure::Stopped(cause.to_string())
+}
+
+/// One more, for as long as it lives.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 fn millis(retry_after: std::time::Duration) -> u32 {
@@ -107,6 +133,7 @@ impl Node {
         if !self.leads() {
             return Err(Failure::NotLeader { leader: self.leader() });
         }
+        let _answering = Counted::new(&self.answering);
         let queued: Vec<_> = submissions.into_iter().map(|one| self.queue.put(one)).collect();
         let mut answers = Vec::with_capacity(queued.len());
         for receiver in queued {
@@ -137,12 +164,23 @@ impl Node {
         }
     }
 
+    async fn change_for(&self, change: &Change) -> Result<Reply, Failure> {
+        if !self.leads() {
+            return Err(Failure::NotLeader { leader: self.leader() });
+        }
+        match self.change_here(change).await {
+            Err(ChangeError::NoLeader) => Err(Failure::NotLeader { leader: self.leader() }),
+            outcome => Ok(Reply::Changed(outcome)),
+        }
+    }
+
     async fn probe(&self) -> Result<Reply, Failure> {
         let initialised = self.raft.is_initialized().await.map_err(stopped)?;
         Ok(Reply::Probe(Probed {
             node_id: self.id,
             member: self.settings.member.clone(),
             empty: !initialised,
+            cluster: self.standing.cluster(),
         }))
     }
 

@@ -36,7 +36,7 @@ impl Peers {
         file: SnapshotFile,
     ) -> Result<Reply, CallError> {
         let length = offer.length;
-        let request = Request::Snapshot(offer).encode(self.own())?;
+        let request = Request::Snapshot(offer).encode(self.sender())?;
         let connection = self.connection(peer).await?;
         let (mut send, mut receive) = connection.open_bi().await.map_err(lost)?;
         send.write_chunk(request).await.map_err(lost)?;

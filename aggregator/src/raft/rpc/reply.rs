@@ -2,10 +2,12 @@
 
 use bytes::BufMut;
 use openraft::raft::{AppendEntriesResponse, TransferLeaderError, VoteResponse};
-use wardmesh_common::id::NodeId;
+use wardmesh_common::id::{ClusterId, NodeId};
 use wardmesh_common::time::Timestamp;
 
+use super::change::{outcome, put_outcome};
 use super::receipt::{batch_receipt, put_batch_receipt, put_receipt, receipt};
+use super::request::cluster;
 use super::{Failure, NodeStatus, Probed, Reply, Submitted};
 use crate::raft::codec::{self, Malformed, Reader};
 use crate::raft::types::TypeConfig;
@@ -19,6 +21,8 @@ const PROPOSED: u8 = 6;
 const READ_INDEX: u8 = 7;
 const STATUS: u8 = 8;
 const PROBE: u8 = 9;
+const JOINED: u8 = 10;
+const CHANGED: u8 = 11;
 const FAILED: u8 = 255;
 
 /// Appends the body and returns its kind.
@@ -64,7 +68,13 @@ pub(super) fn put(out: &mut Vec<u8>, reply: &Reply) -> u8 {
             out.put_u64_le(probed.node_id);
             codec::put_member(out, &probed.member);
             out.put_u8(probed.empty.into());
+            out.put_slice(&probed.cluster.unwrap_or_default().0);
             PROBE
+        }
+        Reply::Joined => JOINED,
+        Reply::Changed(result) => {
+            put_outcome(out, result);
+            CHANGED
         }
         Reply::Failed(failure) => {
             put_failure(out, failure);
@@ -91,7 +101,10 @@ pub(super) fn read(kind: u8, reader: &mut Reader) -> Result<Reply, Malformed> {
             node_id: reader.u64("node")?,
             member: reader.member()?,
             empty: reader.bool("emptiness")?,
+            cluster: Some(cluster(reader)?).filter(|id| *id != ClusterId::default()),
         }),
+        JOINED => Reply::Joined,
+        CHANGED => Reply::Changed(outcome(reader)?),
         FAILED => Reply::Failed(failure(reader)?),
         other => return Err(Malformed::Unknown("kind", other.into())),
     })
@@ -236,6 +249,10 @@ fn put_failure(out: &mut Vec<u8>, failure: &Failure) {
             out.put_u8(4);
             codec::put_text(out, why);
         }
+        Failure::Retired { at } => {
+            out.put_u8(5);
+            out.put_u64_le(at.as_nanos());
+        }
     }
 }
 
@@ -246,6 +263,7 @@ fn failure(reader: &mut Reader) -> Result<Failure, Malformed> {
         2 => Failure::Refused(reader.text("refusal")?),
         3 => Failure::Unreadable(reader.text("cause")?),
         4 => Failure::Stopped(reader.text("cause")?),
+        5 => Failure::Retired { at: Timestamp::from_nanos(reader.u64("time")?) },
         other => return Err(Malformed::Unknown("failure", other.into())),
     })
 }

@@ -2,9 +2,10 @@
 
 use bytes::BufMut;
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
-use wardmesh_common::id::SensorId;
+use wardmesh_common::id::{ClusterId, SensorId};
 use wardmesh_common::time::Timestamp;
 
+use super::change::{change, put_change};
 use super::{Request, SnapshotOffer, Unreadable};
 use crate::raft::codec::{self, Malformed, Reader};
 use crate::raft::types::{Entry, TypeConfig};
@@ -20,6 +21,8 @@ const PROPOSE: u8 = 7;
 const READ_INDEX: u8 = 8;
 const STATUS: u8 = 9;
 const PROBE: u8 = 10;
+const JOIN: u8 = 11;
+const CHANGE: u8 = 12;
 
 /// Appends the body and returns its kind.
 pub(super) fn put(out: &mut Vec<u8>, request: &Request) -> Result<u8, Malformed> {
@@ -62,6 +65,14 @@ pub(super) fn put(out: &mut Vec<u8>, request: &Request) -> Result<u8, Malformed>
         }
         Request::Status => STATUS,
         Request::Probe => PROBE,
+        Request::Join(cluster) => {
+            out.put_slice(&cluster.0);
+            JOIN
+        }
+        Request::Change(change) => {
+            put_change(out, change);
+            CHANGE
+        }
     })
 }
 
@@ -86,8 +97,15 @@ pub(super) fn read(kind: u8, reader: &mut Reader) -> Result<Request, Unreadable>
         READ_INDEX => Request::ReadIndex { linearizable: reader.bool("consistency")? },
         STATUS => Request::Status,
         PROBE => Request::Probe,
+        JOIN => Request::Join(cluster(reader)?),
+        CHANGE => Request::Change(change(reader)?),
         other => return Err(Malformed::Unknown("kind", other.into()).into()),
     })
+}
+
+pub(super) fn cluster(reader: &mut Reader) -> Result<ClusterId, Malformed> {
+    let id = reader.take(16, "cluster")?;
+    Ok(ClusterId(*id.first_chunk().ok_or(Malformed::Short("cluster"))?))
 }
 
 fn put_append(
