@@ -3,7 +3,7 @@
 //! Applying is the only writer. Effects outside the process never happen here.
 
 use std::io::{self, Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use parking_lot::{RwLock, RwLockReadGuard};
@@ -11,25 +11,29 @@ use wardmesh_common::id::{ClusterId, SensorId};
 use wardmesh_common::wire::v1::ArchivedEvent;
 
 use crate::ingest::Registry;
+use crate::raft::consensus::History;
 use crate::raft::log_store::LogStore;
+use crate::raft::rpc::{HistoryFile, HistoryName};
 use crate::raft::state_machine::{Frozen, Machine};
 use crate::state::State;
 use crate::state::command::Command;
 use crate::state::effects::AppliedBatch;
 use crate::state::receipt::Receipt;
+use crate::store::archive::FileName;
 use crate::store::{CommandLog, DeviceResolver, Store};
 
 /// The state and the store of this node.
 pub struct Replica {
     state: RwLock<State>,
     store: Arc<Store>,
+    log: Arc<OnceLock<LogStore>>,
 }
 
 impl Replica {
     /// An empty state beside an open store; consensus restores and replays into it.
     #[must_use]
     pub fn new(store: Arc<Store>) -> Self {
-        Self { state: RwLock::new(State::new()), store }
+        Self { state: RwLock::new(State::new()), store, log: Arc::default() }
     }
 
     /// The state as of the last applied entry; held only as long as a page takes.
@@ -56,8 +60,14 @@ impl Machine for Replica {
         effects.receipt
     }
 
+    fn attach(&self, log: LogStore) {
+        // The first one stays: a node has one log.
+        let _ = self.log.set(log);
+    }
+
     fn freeze(&self) -> Box<dyn Frozen> {
-        Box::new(Copy { state: self.state.read().clone(), store: Arc::clone(&self.store) })
+        let (store, log) = (Arc::clone(&self.store), Arc::clone(&self.log));
+        Box::new(Copy { state: self.state.read().clone(), store, log })
     }
 
     fn restore(&self, index: u64, reader: &mut dyn Read) -> io::Result<()> {
@@ -68,6 +78,7 @@ impl Machine for Replica {
             let what = format!("the snapshot of index {index} holds another state");
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         }
+        self.store.restored(index);
         *self.state.write() = state;
         Ok(())
     }
@@ -77,11 +88,16 @@ impl Machine for Replica {
 struct Copy {
     state: State,
     store: Arc<Store>,
+    log: Arc<OnceLock<LogStore>>,
 }
 
 impl Frozen for Copy {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        // The index must not be behind a snapshot: what is older than that is not applied again.
+        // Neither archive nor index may be behind a snapshot: what is older is not applied again,
+        // and only applying tells which batches were taken.
+        if let Some(log) = self.log.get() {
+            self.store.archive_up_to(self.state.applied(), log)?;
+        }
         self.store.flush();
         self.state.write(out).map_err(io::Error::other)
     }
@@ -94,6 +110,28 @@ impl Registry for Replica {
 
     fn is_revoked(&self, sensor: SensorId) -> bool {
         self.state().sensor(sensor).is_some_and(|sensor| sensor.revoked_at.is_some())
+    }
+}
+
+impl History for Replica {
+    fn files(&self, below: u64) -> Vec<HistoryFile> {
+        let archive = self.store.archive();
+        let last = below.saturating_sub(1);
+        if archive.archived_through() < Some(last) && last <= self.state().applied() {
+            self.store.want_archived(last);
+        }
+        let files = archive.files().into_iter().filter(|file| file.first < below);
+        files
+            .map(|file| HistoryFile {
+                name: HistoryName { first: file.first, through: file.through },
+                bytes: file.bytes,
+            })
+            .collect()
+    }
+
+    fn read(&self, file: HistoryName, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let name = FileName { first: file.first, through: file.through };
+        Ok(self.store.archive().read_file(name, offset, length)?)
     }
 }
 

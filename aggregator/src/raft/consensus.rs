@@ -19,6 +19,7 @@ use super::types::Member;
 use crate::state::command::{Action, Submission};
 use crate::state::receipt::Receipt;
 
+mod history;
 mod init;
 pub(super) mod node;
 mod propose;
@@ -31,6 +32,7 @@ mod tests;
 mod upkeep;
 mod volume;
 
+pub use history::{History, HistoryError};
 pub use init::InitError;
 pub use read::{Consistency, ReadError};
 pub use settings::{Compaction, Settings, Timing};
@@ -185,6 +187,15 @@ impl Consensus {
             "another node leads",
         );
         led_by_other.await.is_ok()
+    }
+
+    /// Stops this node with a reason: what is on its disk is not what it wrote.
+    pub fn stop(&self, why: String) {
+        self.node.stop.send_if_modified(|stop| {
+            let first = stop.is_none();
+            stop.get_or_insert(why);
+            first
+        });
     }
 
     /// The log, for whoever archives it.

@@ -11,6 +11,7 @@ use openraft::EntryPayload;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use parking_lot::Mutex;
 
+use super::log_store::LogStore;
 use super::snapshot::{SnapshotFile, Snapshots};
 use super::types::{Applied, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::state::command::Command;
@@ -24,6 +25,12 @@ pub trait Machine: Send + Sync + 'static {
     /// Applies one committed entry (`None`: blank or a membership). It cannot fail; what cannot be
     /// written ends the process.
     fn apply(&self, index: u64, command: Option<&Command>) -> Receipt;
+
+    /// The log that its entries come from, told before the first of them; a machine that keeps more
+    /// than its state copies it from there.
+    fn attach(&self, log: LogStore) {
+        drop(log);
+    }
 
     /// A consistent copy of the state as of the last applied entry; cheap (copy-on-write).
     fn freeze(&self) -> Box<dyn Frozen>;

@@ -32,7 +32,6 @@ pub mod receipt;
 pub(crate) mod record;
 mod registry;
 pub mod sensors;
-pub mod sift;
 pub mod sites;
 pub mod snapshot;
 pub mod source;

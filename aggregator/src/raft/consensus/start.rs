@@ -73,6 +73,7 @@ impl Consensus {
         let cluster = cluster(&settings)?;
         let config = Arc::new(settings.config(&cluster)?);
         let (log, snapshots) = open(&settings).await?;
+        machine.attach(log.clone());
         let endpoint = server::bind(settings.raft_listen, &settings.identity)?;
         let peers = Peers::new(settings.node_id, cluster.clone(), &settings.identity)?;
         let peers = Arc::new(peers);

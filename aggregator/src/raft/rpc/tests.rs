@@ -64,6 +64,8 @@ fn requests() -> Vec<Request> {
             vote: vote(),
             meta: SnapshotMeta { last_log_id: Some(log_id(9)), last_membership },
             length: 77,
+            sum: 78,
+            offset: 5,
         }),
         Request::TransferLeader(TransferLeaderRequest::new(vote(), 2, Some(log_id(8)))),
         Request::Submit(vec![submission(b"two"), submission(b"three")]),
@@ -71,6 +73,13 @@ fn requests() -> Vec<Request> {
         Request::ReadIndex { linearizable: true },
         Request::Status,
         Request::Probe,
+        Request::HistoryFiles { below: 12 },
+        Request::HistoryBytes {
+            file: HistoryName { first: 3, through: 9 },
+            offset: 1 << 40,
+            length: 4_096,
+        },
+        Request::SnapshotHeld(SnapshotName { last: Some(log_id(9)), length: 77, sum: 78 }),
     ]
 }
 
@@ -127,6 +136,12 @@ fn replies() -> Vec<Reply> {
             ..NodeStatus::default()
         }),
         Reply::Probe(Probed { node_id: 1, member: member(), empty: true }),
+        Reply::HistoryFiles(vec![
+            HistoryFile::default(),
+            HistoryFile { name: HistoryName { first: 1, through: 7 }, bytes: 900 },
+        ]),
+        Reply::HistoryBytes(Bytes::from_static(b"some of a file")),
+        Reply::SnapshotHeld { offset: 1 << 33, checksum: 9 },
     ];
     replies.extend(receipts.map(|receipt| Reply::Proposed { receipt, index: 6 }));
     replies.extend(failures.map(Reply::Failed));
@@ -199,5 +214,5 @@ fn an_entry_of_a_newer_build_is_named() {
 fn a_request_claims_what_its_vote_says() {
     let claims: Vec<_> = requests().iter().map(Request::claims).collect();
     assert_eq!(claims[..5], [Some(2); 5]);
-    assert_eq!(claims[5..], [None; 5]);
+    assert_eq!(claims[5..], [None; 8]);
 }
