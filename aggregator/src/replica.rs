@@ -3,11 +3,12 @@
 //! Applying is the only writer. Effects outside the process never happen here.
 
 use std::io::{self, Read, Write};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::{RwLock, RwLockReadGuard};
-use wardmesh_common::id::{ClusterId, SensorId};
+use wardmesh_common::id::{ClusterId, NodeId, SensorId};
+use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::v1::ArchivedEvent;
 
 use crate::ingest::Registry;
@@ -22,18 +23,69 @@ use crate::state::receipt::Receipt;
 use crate::store::archive::FileName;
 use crate::store::{CommandLog, DeviceResolver, Store};
 
-/// The state and the store of this node.
-pub struct Replica {
-    state: RwLock<State>,
-    store: Arc<Store>,
-    log: Arc<OnceLock<LogStore>>,
+/// Where the rows of applied batches go: this node's store, but in a simulation.
+pub trait Rows: Send + Sync + 'static {
+    /// Takes what the entry at `index` applied, which may be nothing.
+    fn commit(&self, index: u64, batches: Vec<AppliedBatch>);
+
+    /// Makes what was taken durable.
+    fn flush(&self);
+
+    /// Told the log before its first entry is applied.
+    fn attach(&self, log: LogStore) {
+        drop(log);
+    }
+
+    /// Keeps what applying entries through `index` gave, which a snapshot will stand for: they are
+    /// not applied again.
+    ///
+    /// # Errors
+    /// The disk's.
+    fn keep(&self, index: u64) -> io::Result<()> {
+        let _ = index;
+        self.flush();
+        Ok(())
+    }
+
+    /// The state is now that of a snapshot of `index`.
+    fn restored(&self, index: u64) {
+        let _ = index;
+    }
 }
 
-impl Replica {
+impl Rows for Store {
+    fn commit(&self, index: u64, batches: Vec<AppliedBatch>) {
+        Self::commit(self, index, batches);
+    }
+
+    fn flush(&self) {
+        Self::flush(self);
+    }
+
+    fn attach(&self, log: LogStore) {
+        Self::attach(self, Box::new(log));
+    }
+
+    fn keep(&self, index: u64) -> io::Result<()> {
+        Ok(Self::keep(self, index)?)
+    }
+
+    fn restored(&self, index: u64) {
+        Self::restored(self, index);
+    }
+}
+
+/// The state and the store of this node.
+pub struct Replica<R = Store> {
+    state: RwLock<State>,
+    store: Arc<R>,
+}
+
+impl<R> Replica<R> {
     /// An empty state beside an open store; consensus restores and replays into it.
     #[must_use]
-    pub fn new(store: Arc<Store>) -> Self {
-        Self { state: RwLock::new(State::new()), store, log: Arc::default() }
+    pub fn new(store: Arc<R>) -> Self {
+        Self { state: RwLock::new(State::new()), store }
     }
 
     /// The state as of the last applied entry; held only as long as a page takes.
@@ -43,12 +95,12 @@ impl Replica {
 
     /// The store.
     #[must_use]
-    pub fn store(&self) -> &Arc<Store> {
+    pub fn store(&self) -> &Arc<R> {
         &self.store
     }
 }
 
-impl Machine for Replica {
+impl<R: Rows> Machine for Replica<R> {
     fn apply(&self, index: u64, command: Option<&Command>) -> Receipt {
         let Some(command) = command else {
             self.state.write().advance(index);
@@ -61,13 +113,21 @@ impl Machine for Replica {
     }
 
     fn attach(&self, log: LogStore) {
-        // The first one stays: a node has one log.
-        let _ = self.log.set(log);
+        self.store.attach(log);
+    }
+
+    fn reconfigure(&self, index: u64, gone: &[NodeId]) -> Receipt {
+        self.state.write().reconfigure(index, gone);
+        self.store.commit(index, Vec::new());
+        Receipt::Done
+    }
+
+    fn retired(&self) -> Vec<(NodeId, Timestamp)> {
+        self.state().retired_nodes().map(|node| (node.id, node.at)).collect()
     }
 
     fn freeze(&self) -> Box<dyn Frozen> {
-        let (store, log) = (Arc::clone(&self.store), Arc::clone(&self.log));
-        Box::new(Copy { state: self.state.read().clone(), store, log })
+        Box::new(Copy { state: self.state.read().clone(), store: Arc::clone(&self.store) })
     }
 
     fn restore(&self, index: u64, reader: &mut dyn Read) -> io::Result<()> {
@@ -85,25 +145,19 @@ impl Machine for Replica {
 }
 
 /// A state that does not change any more.
-struct Copy {
+struct Copy<R> {
     state: State,
-    store: Arc<Store>,
-    log: Arc<OnceLock<LogStore>>,
+    store: Arc<R>,
 }
 
-impl Frozen for Copy {
+impl<R: Rows> Frozen for Copy<R> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        // Neither archive nor index may be behind a snapshot: what is older is not applied again,
-        // and only applying tells which batches were taken.
-        if let Some(log) = self.log.get() {
-            self.store.archive_up_to(self.state.applied(), log)?;
-        }
-        self.store.flush();
+        self.store.keep(self.state.applied())?;
         self.state.write(out).map_err(io::Error::other)
     }
 }
 
-impl Registry for Replica {
+impl<R: Rows> Registry for Replica<R> {
     fn cluster(&self) -> Option<ClusterId> {
         self.state().cluster()
     }

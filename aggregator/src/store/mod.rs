@@ -5,8 +5,8 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -73,13 +73,20 @@ pub struct DiskBytes {
 }
 
 /// A node's store.
-#[derive(Debug)]
 pub struct Store {
     archive: Archive,
     index: Index,
     pending: Pending,
     /// The last entry that a peer asked to have archived.
     wanted: AtomicU64,
+    /// Where entries come from, once it is open.
+    log: OnceLock<Box<dyn CommandLog>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("archive", &self.archive).finish_non_exhaustive()
+    }
 }
 
 impl Store {
@@ -114,7 +121,26 @@ impl Store {
         // What retention removed before a crash.
         index.forget(archive.history_from().unwrap_or(0).min(history_from));
         let (pending, wanted) = (Pending::default(), AtomicU64::new(0));
-        Ok((Self { archive, index, pending, wanted }, rebuild))
+        Ok((Self { archive, index, pending, wanted, log: OnceLock::new() }, rebuild))
+    }
+
+    /// Told the log before the first entry of it is committed; the first one stays.
+    pub fn attach(&self, log: Box<dyn CommandLog>) {
+        // A node has one log.
+        let _ = self.log.set(log);
+    }
+
+    /// Archives entries through `index` and makes the index last as far: a snapshot will stand for
+    /// them, so that they are not applied again, and only applying tells which batches were taken.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn keep(&self, index: u64) -> Result<(), StoreError> {
+        if let Some(log) = self.log.get() {
+            self.archive_up_to(index, &**log)?;
+        }
+        self.flush();
+        Ok(())
     }
 
     /// A snapshot of entry `index` was restored. Where it came from another node, the entries up to

@@ -36,7 +36,12 @@ async fn what_cannot_be_read_is_named() {
         ("/api/v1/sensors/7", "invalid-parameter", "id", ""),
         ("/api/v1/findings/7", "invalid-parameter", "id", ""),
         ("/api/v1/events/7", "invalid-parameter", "id", ""),
-        ("/api/v1/findings?status=opn", "invalid-parameter", "status", "It takes open."),
+        (
+            "/api/v1/findings?status=opn",
+            "invalid-parameter",
+            "status",
+            "It takes open, ack, in_progress, suppressed, resolved.",
+        ),
         (
             "/api/v1/findings?severity=high&severity=worst",
             "invalid-parameter",
