@@ -12,12 +12,15 @@ use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::v1::ArchivedEvent;
 
 use crate::ingest::Registry;
+use crate::raft::consensus::History;
 use crate::raft::log_store::LogStore;
+use crate::raft::rpc::{HistoryFile, HistoryName};
 use crate::raft::state_machine::{Frozen, Machine};
 use crate::state::State;
 use crate::state::command::Command;
 use crate::state::effects::AppliedBatch;
 use crate::state::receipt::Receipt;
+use crate::store::archive::FileName;
 use crate::store::{CommandLog, DeviceResolver, Store};
 
 /// Where the rows of applied batches go: this node's store, but in a simulation.
@@ -27,6 +30,27 @@ pub trait Rows: Send + Sync + 'static {
 
     /// Makes what was taken durable.
     fn flush(&self);
+
+    /// Told the log before its first entry is applied.
+    fn attach(&self, log: LogStore) {
+        drop(log);
+    }
+
+    /// Keeps what applying entries through `index` gave, which a snapshot will stand for: they are
+    /// not applied again.
+    ///
+    /// # Errors
+    /// The disk's.
+    fn keep(&self, index: u64) -> io::Result<()> {
+        let _ = index;
+        self.flush();
+        Ok(())
+    }
+
+    /// The state is now that of a snapshot of `index`.
+    fn restored(&self, index: u64) {
+        let _ = index;
+    }
 }
 
 impl Rows for Store {
@@ -36,6 +60,18 @@ impl Rows for Store {
 
     fn flush(&self) {
         Self::flush(self);
+    }
+
+    fn attach(&self, log: LogStore) {
+        Self::attach(self, Box::new(log));
+    }
+
+    fn keep(&self, index: u64) -> io::Result<()> {
+        Ok(Self::keep(self, index)?)
+    }
+
+    fn restored(&self, index: u64) {
+        Self::restored(self, index);
     }
 }
 
@@ -76,6 +112,10 @@ impl<R: Rows> Machine for Replica<R> {
         effects.receipt
     }
 
+    fn attach(&self, log: LogStore) {
+        self.store.attach(log);
+    }
+
     fn reconfigure(&self, index: u64, gone: &[NodeId]) -> Receipt {
         self.state.write().reconfigure(index, gone);
         self.store.commit(index, Vec::new());
@@ -98,6 +138,7 @@ impl<R: Rows> Machine for Replica<R> {
             let what = format!("the snapshot of index {index} holds another state");
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         }
+        self.store.restored(index);
         *self.state.write() = state;
         Ok(())
     }
@@ -111,8 +152,7 @@ struct Copy<R> {
 
 impl<R: Rows> Frozen for Copy<R> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        // The index must not be behind a snapshot: what is older than that is not applied again.
-        self.store.flush();
+        self.store.keep(self.state.applied())?;
         self.state.write(out).map_err(io::Error::other)
     }
 }
@@ -124,6 +164,28 @@ impl<R: Rows> Registry for Replica<R> {
 
     fn is_revoked(&self, sensor: SensorId) -> bool {
         self.state().sensor(sensor).is_some_and(|sensor| sensor.revoked_at.is_some())
+    }
+}
+
+impl History for Replica {
+    fn files(&self, below: u64) -> Vec<HistoryFile> {
+        let archive = self.store.archive();
+        let last = below.saturating_sub(1);
+        if archive.archived_through() < Some(last) && last <= self.state().applied() {
+            self.store.want_archived(last);
+        }
+        let files = archive.files().into_iter().filter(|file| file.first < below);
+        files
+            .map(|file| HistoryFile {
+                name: HistoryName { first: file.first, through: file.through },
+                bytes: file.bytes,
+            })
+            .collect()
+    }
+
+    fn read(&self, file: HistoryName, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let name = FileName { first: file.first, through: file.through };
+        Ok(self.store.archive().read_file(name, offset, length)?)
     }
 }
 

@@ -62,6 +62,7 @@ const AGGREGATOR: Layers = &[
     ("listener", &["ingest", "metrics"]),
     ("replica", &["ingest", "raft", "state", "store"]),
     ("housekeeping", &["metrics", "raft", "replica", "state", "store"]),
+    ("backfill", &["raft", "replica", "store"]),
     ("backend", &["http", "metrics", "raft", "replica", "state", "store"]),
     ("aggregator", ALL),
     ("cli", ALL),

@@ -21,6 +21,7 @@ use crate::state::receipt::Receipt;
 
 mod change;
 mod hand_over;
+mod history;
 mod init;
 mod membership;
 pub(super) mod node;
@@ -37,6 +38,7 @@ mod volume;
 mod watch;
 
 pub use crate::raft::rpc::{Change, ChangeError, Changed, Role};
+pub use history::{History, HistoryError};
 pub use init::InitError;
 pub use read::{Consistency, ReadError};
 pub use settings::{Compaction, Settings, Timing};
@@ -171,6 +173,15 @@ impl Consensus {
     /// Builds a snapshot now and purges the log as far as the settings allow.
     pub async fn snapshot_and_purge(&self) {
         upkeep::snapshot_and_purge(&self.node).await;
+    }
+
+    /// Stops this node with a reason: what is on its disk is not what it wrote.
+    pub fn stop(&self, why: String) {
+        self.node.stop.send_if_modified(|stop| {
+            let first = stop.is_none();
+            stop.get_or_insert(why);
+            first
+        });
     }
 
     /// The log, for whoever archives it.

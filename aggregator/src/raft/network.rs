@@ -18,7 +18,7 @@ use openraft::raft::{
 };
 use wardmesh_common::id::NodeId;
 
-use super::rpc::{APPEND_LENGTH_MAX, Reply, Request, SnapshotOffer};
+use super::rpc::{APPEND_LENGTH_MAX, Reply, Request};
 use super::snapshot::SnapshotFile;
 use super::types::{Entry, Member, Payload, Snapshot, TypeConfig, Vote};
 
@@ -158,9 +158,7 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        let length = snapshot.snapshot.length();
-        let offer = SnapshotOffer { vote, meta: snapshot.meta, length };
-        let sending = self.peers.send_snapshot(&self.peer, offer, snapshot.snapshot);
+        let sending = self.peers.send_snapshot(&self.peer, vote, snapshot);
         let limit = option.hard_ttl();
         let sent = tokio::select! {
             biased;

@@ -14,6 +14,7 @@ use wardmesh_common::id::NodeId;
 use wardmesh_common::offload;
 use wardmesh_common::time::Timestamp;
 
+use super::log_store::LogStore;
 use super::snapshot::{SnapshotFile, Snapshots};
 use super::types::{
     Applied, LogId, Membership, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
@@ -29,6 +30,12 @@ pub trait Machine: Send + Sync + 'static {
     /// Applies one committed entry (`None`: blank or a membership). It cannot fail; what cannot be
     /// written ends the process.
     fn apply(&self, index: u64, command: Option<&Command>) -> Receipt;
+
+    /// The log that its entries come from, told before the first of them; a machine that keeps more
+    /// than its state copies it from there.
+    fn attach(&self, log: LogStore) {
+        drop(log);
+    }
 
     /// Applies a committed membership that leaves these nodes out. It cannot fail either.
     fn reconfigure(&self, index: u64, gone: &[NodeId]) -> Receipt {

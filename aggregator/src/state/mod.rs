@@ -33,7 +33,6 @@ pub(crate) mod record;
 mod registry;
 pub mod retired;
 pub mod sensors;
-pub mod sift;
 pub mod sites;
 pub mod snapshot;
 pub mod source;

@@ -48,6 +48,8 @@ pub(in crate::raft) struct Node {
     /// Connections and calls that the endpoint turned away.
     pub(super) refused_connections: AtomicU64,
     pub(super) refused_calls: AtomicU64,
+    /// The archive that peers may fetch, once there is one.
+    pub(super) history: std::sync::OnceLock<Arc<dyn super::History>>,
     /// Why this node has to stop, once it has to.
     pub(super) stop: tokio::sync::watch::Sender<Option<String>>,
     started: Instant,
@@ -102,6 +104,7 @@ impl Node {
             receiving: tokio::sync::Mutex::default(),
             refused_connections: AtomicU64::new(0),
             refused_calls: AtomicU64::new(0),
+            history: std::sync::OnceLock::new(),
             stop: tokio::sync::watch::Sender::new(None),
             started: Instant::now(),
             heard: AtomicU64::new(0),

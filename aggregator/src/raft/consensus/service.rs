@@ -12,7 +12,8 @@ use crate::raft::network::frame_bytes;
 use crate::raft::network::transfer::receive_file;
 use crate::raft::proposer::{RETRY_AFTER_OVERLOAD, Unavailable};
 use crate::raft::rpc::{
-    Change, ChangeError, Failure, Probed, Reply, Request, Sender, SnapshotOffer, Submitted,
+    Change, ChangeError, Failure, Probed, Reply, Request, Sender, SnapshotName, SnapshotOffer,
+    Submitted,
 };
 use crate::raft::server::{Refused, Serve, understand};
 use crate::raft::snapshot::Incoming;
@@ -84,6 +85,11 @@ impl Node {
             Request::Probe => self.probe().await,
             Request::Join(cluster) => self.admit_self(cluster).await.map(|()| Reply::Joined),
             Request::Change(change) => self.change_for(&change).await,
+            Request::SnapshotHeld(name) => self.held(name).await,
+            Request::HistoryFiles { below } => self.history_files(below).await,
+            Request::HistoryBytes { file, offset, length } => {
+                self.history_bytes(file, offset, length).await
+            }
         }
     }
 }
@@ -190,14 +196,14 @@ impl Node {
         offer: SnapshotOffer,
         stream: &mut RecvStream,
     ) -> Result<Reply, Failure> {
-        if offer.length > SNAPSHOT_LENGTH_MAX {
+        if offer.length > SNAPSHOT_LENGTH_MAX || offer.offset > offer.length {
             let why = format!("{} bytes, more than {SNAPSHOT_LENGTH_MAX}", offer.length);
             return Err(Failure::Refused(why));
         }
         let Ok(_turn) = self.receiving.try_lock() else {
             return Err(Failure::Overloaded { retry_after: millis(RETRY_AFTER_OVERLOAD) });
         };
-        tracing::info!(from, bytes = offer.length, "taking in a snapshot");
+        tracing::info!(from, bytes = offer.length, offset = offer.offset, "taking in a snapshot");
         let snapshot = self.receive(&offer, stream).await;
         let snapshot = snapshot.map_err(|cause| Failure::Refused(cause.to_string()))?;
         if snapshot.meta != offer.meta {
@@ -215,11 +221,31 @@ impl Node {
         offer: &SnapshotOffer,
         stream: &mut RecvStream,
     ) -> std::io::Result<Snapshot> {
-        let snapshots = Arc::clone(&self.snapshots);
-        let opening = tokio::task::spawn_blocking(move || snapshots.receive());
+        let (snapshots, name) = (Arc::clone(&self.snapshots), offer.name());
+        let offset = offer.offset;
+        let opening = tokio::task::spawn_blocking(move || snapshots.receive(&name, offset));
         let file: Incoming = opening.await.map_err(std::io::Error::other)??;
-        let file = receive_file(stream, offer.length, file).await?;
+        let (file, received) = receive_file(stream, offer.length - offset, file).await?;
+        match received {
+            Ok(()) => {}
+            // What was changed on its way is thrown away, what is merely not all of it is kept.
+            Err(cause) if cause.kind() == std::io::ErrorKind::InvalidData => return Err(cause),
+            Err(cause) => {
+                file.set_aside();
+                return Err(cause);
+            }
+        }
         let finishing = tokio::task::spawn_blocking(move || file.finish());
         finishing.await.map_err(std::io::Error::other)?
+    }
+
+    async fn held(&self, name: SnapshotName) -> Result<Reply, Failure> {
+        let Ok(_turn) = self.receiving.try_lock() else {
+            return Err(Failure::Overloaded { retry_after: millis(RETRY_AFTER_OVERLOAD) });
+        };
+        let snapshots = Arc::clone(&self.snapshots);
+        let reading = tokio::task::spawn_blocking(move || snapshots.held(&name));
+        let (offset, checksum) = reading.await.map_err(stopped)?.map_err(stopped)?;
+        Ok(Reply::SnapshotHeld { offset, checksum })
     }
 }

@@ -81,6 +81,7 @@ impl Consensus {
     ) -> Result<Arc<Self>, StartError> {
         let cluster = cluster(&settings)?;
         let (log, snapshots) = open(&settings).await?;
+        machine.attach(log.clone());
         let endpoint = server::bind(settings.raft_listen, &settings.identity)?;
         let peers = Peers::new(settings.node_id, cluster.clone(), &settings.identity)?;
         let parts = Parts { storage: log.clone(), log, snapshots, peers };

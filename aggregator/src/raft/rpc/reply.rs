@@ -8,7 +8,7 @@ use wardmesh_common::time::Timestamp;
 use super::change::{outcome, put_outcome};
 use super::receipt::{batch_receipt, put_batch_receipt, put_receipt, receipt};
 use super::request::cluster;
-use super::{Failure, NodeStatus, Probed, Reply, Submitted};
+use super::{Failure, HistoryFile, HistoryName, NodeStatus, Probed, Reply, Submitted};
 use crate::raft::codec::{self, Malformed, Reader};
 use crate::raft::types::TypeConfig;
 
@@ -23,6 +23,9 @@ const STATUS: u8 = 8;
 const PROBE: u8 = 9;
 const JOINED: u8 = 10;
 const CHANGED: u8 = 11;
+const HISTORY_FILES: u8 = 13;
+const HISTORY_BYTES: u8 = 14;
+const SNAPSHOT_HELD: u8 = 15;
 const FAILED: u8 = 255;
 
 /// Appends the body and returns its kind.
@@ -76,6 +79,22 @@ pub(super) fn put(out: &mut Vec<u8>, reply: &Reply) -> u8 {
             put_outcome(out, result);
             CHANGED
         }
+        Reply::HistoryFiles(files) => {
+            out.put_u32_le(files.len() as u32);
+            for HistoryFile { name, bytes } in files {
+                [name.first, name.through, *bytes].iter().for_each(|field| out.put_u64_le(*field));
+            }
+            HISTORY_FILES
+        }
+        Reply::HistoryBytes(bytes) => {
+            codec::put_bytes(out, bytes);
+            HISTORY_BYTES
+        }
+        Reply::SnapshotHeld { offset, checksum } => {
+            out.put_u64_le(*offset);
+            out.put_u32_le(*checksum);
+            SNAPSHOT_HELD
+        }
         Reply::Failed(failure) => {
             put_failure(out, failure);
             FAILED
@@ -105,6 +124,14 @@ pub(super) fn read(kind: u8, reader: &mut Reader) -> Result<Reply, Malformed> {
         }),
         JOINED => Reply::Joined,
         CHANGED => Reply::Changed(outcome(reader)?),
+        HISTORY_FILES => {
+            let count = reader.u32("files")?;
+            Reply::HistoryFiles((0..count).map(|_| history_file(reader)).collect::<Result<_, _>>()?)
+        }
+        HISTORY_BYTES => Reply::HistoryBytes(reader.bytes("bytes")?),
+        SNAPSHOT_HELD => {
+            Reply::SnapshotHeld { offset: reader.u64("offset")?, checksum: reader.u32("checksum")? }
+        }
         FAILED => Reply::Failed(failure(reader)?),
         other => return Err(Malformed::Unknown("kind", other.into())),
     })
@@ -192,6 +219,11 @@ fn submitted(reader: &mut Reader) -> Result<Submitted, Malformed> {
         1 => Submitted::Unavailable(reader.u32("retry")?),
         other => return Err(Malformed::Unknown("answer", other.into())),
     })
+}
+
+fn history_file(reader: &mut Reader) -> Result<HistoryFile, Malformed> {
+    let name = HistoryName { first: reader.u64("file")?, through: reader.u64("file")? };
+    Ok(HistoryFile { name, bytes: reader.u64("file's length")? })
 }
 
 fn put_node(out: &mut Vec<u8>, node: Option<NodeId>) {
