@@ -19,6 +19,7 @@ const COMMON: Layers = &[
     ("golden", &[]),
     ("config", &["text"]),
     ("telemetry", &[]),
+    ("space", &[]),
     ("id", &["time", "map"]),
     ("clock", &["time"]),
     ("event", &["net", "time"]),
@@ -61,6 +62,7 @@ const AGGREGATOR: Layers = &[
     ("replica", &["ingest", "raft", "state", "store"]),
     ("housekeeping", &["metrics", "raft", "replica", "state", "store"]),
     ("backend", &["http", "metrics", "raft", "replica", "state", "store"]),
+    ("waiting", &["http"]),
     ("aggregator", ALL),
     ("cli", ALL),
 ];

@@ -23,6 +23,7 @@ mod init;
 pub(super) mod node;
 mod propose;
 mod read;
+mod room;
 mod service;
 mod settings;
 mod start;

@@ -64,6 +64,8 @@ pub enum Request {
     Status,
     /// Whether the peer may become a member of a new cluster.
     Probe,
+    /// How much room the peer's volume has.
+    Room,
 }
 
 /// What a snapshot's sender says before its file.
@@ -103,6 +105,8 @@ pub enum Reply {
     Status(NodeStatus),
     /// To [`Request::Probe`].
     Probe(Probed),
+    /// To [`Request::Room`]: whether there is enough of it to lead.
+    Room(bool),
     /// It was not done.
     Failed(Failure),
 }
@@ -170,6 +174,9 @@ pub enum Failure {
     /// It is shutting down, or stopped by an error of its own.
     #[error("it has stopped: {0}")]
     Stopped(String),
+    /// A volume has no room for what the call would write.
+    #[error("{0}")]
+    DiskFull(String),
 }
 
 /// Names the call; never its contents.
@@ -210,6 +217,7 @@ impl Request {
             Self::ReadIndex { .. } => "read-index",
             Self::Status => "status",
             Self::Probe => "probe",
+            Self::Room => "room",
         }
     }
 

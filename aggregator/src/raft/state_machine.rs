@@ -5,6 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use openraft::EntryPayload;
@@ -18,6 +19,9 @@ use crate::state::receipt::Receipt;
 
 #[cfg(test)]
 mod tests;
+
+/// When a snapshot that found no room is tried again.
+const FULL_AGAIN: Duration = Duration::from_secs(5);
 
 /// The state and its store, as consensus drives them. Called from one task.
 pub trait Machine: Send + Sync + 'static {
@@ -152,7 +156,21 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         let state = self.state.lock().take();
         let state = state.ok_or_else(|| io::Error::other("this snapshot was built already"))?;
         let (meta, snapshots) = (self.meta.clone(), Arc::clone(&self.snapshots));
-        let written = tokio::task::spawn_blocking(move || snapshots.write(&meta, &*state));
-        written.await.map_err(io::Error::other)?
+        let mut state = state;
+        loop {
+            let (meta, snapshots) = (meta.clone(), Arc::clone(&snapshots));
+            let write = move || (snapshots.write(&meta, &*state), state);
+            let (written, again) =
+                tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?;
+            match written {
+                // The log goes on without it, and is not purged.
+                Err(cause) if cause.kind() == io::ErrorKind::StorageFull => {
+                    tracing::warn!(%cause, "no room for a snapshot: trying again");
+                }
+                written => return written,
+            }
+            tokio::time::sleep(FULL_AGAIN).await;
+            state = again;
+        }
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use wardmesh_common::id::{ClusterId, SensorId, SiteId, TenantId};
+use wardmesh_common::id::{ClusterId, NodeId, SensorId, SiteId, TenantId};
 use wardmesh_common::map::HashKey;
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
@@ -56,6 +56,8 @@ pub enum Action {
     Revoke(SensorId),
     /// Time passes.
     Tick,
+    /// A node says how much room its volume has.
+    ReportNode(ReportNode),
 }
 
 /// One batch on its way into the state.
@@ -127,6 +129,23 @@ pub struct Enrol {
     pub name: String,
 }
 
+/// See [`Action::ReportNode`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportNode {
+    /// Which node.
+    pub node: NodeId,
+    /// Its name for people.
+    pub name: String,
+    /// The folder on the volume.
+    pub path: String,
+    /// Bytes that are left.
+    pub free: u64,
+    /// Whether that is enough again.
+    pub enough: bool,
+    /// Whether it has run short since the last report.
+    pub short: bool,
+}
+
 impl Command {
     /// A command of this build's version.
     #[must_use]
@@ -158,6 +177,7 @@ impl fmt::Display for Command {
             Action::Enrol(_) => "enrol",
             Action::Revoke(_) => "revoke",
             Action::Tick => "tick",
+            Action::ReportNode(_) => "report-node",
         };
         f.write_str(name)
     }

@@ -31,6 +31,7 @@ mod read;
 pub mod receipt;
 pub(crate) mod record;
 mod registry;
+mod room;
 pub mod sensors;
 pub mod sift;
 pub mod sites;
@@ -199,6 +200,7 @@ impl State {
             (Some(_), Action::Enrol(enrol)) => self.enrol(enrol),
             (Some(_), Action::Revoke(sensor)) => self.revoke(*sensor),
             (Some(_), Action::Tick) => Receipt::Done,
+            (Some(_), Action::ReportNode(report)) => self.report_node(&mut entry, report),
         };
         self.judge(&mut entry);
         self.settle(index);

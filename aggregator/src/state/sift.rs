@@ -73,6 +73,7 @@ impl Sifter {
             }
             Action::Skip(skip) => self.skip(skip),
             Action::Found { .. } | Action::Ingest(_) | Action::DefineSite(_) | Action::Tick => {}
+            Action::ReportNode(_) => {}
         }
     }
 

@@ -5,10 +5,12 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use wardmesh_common::id::{ClusterId, TenantId};
+use wardmesh_common::space::Space;
 
 use crate::state::effects::AppliedBatch;
 
@@ -96,6 +98,12 @@ impl Store {
         // What retention removed before a crash.
         index.forget(history_from);
         Ok((Self { archive, index }, rebuild))
+    }
+
+    /// Has the query index wait while its volume is full: sled is of no use any more after a write that
+    /// found no room.
+    pub fn watch(&self, space: Arc<Space>) {
+        self.index.watch(space);
     }
 
     /// Hands over an applied entry's rows: every entry's, in order, also one without batches.

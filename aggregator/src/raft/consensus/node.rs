@@ -78,7 +78,12 @@ impl Node {
     ) -> Self {
         Self {
             id: settings.node_id,
-            gate: Gate::new(raft.clone(), Arc::clone(&clock)),
+            gate: Gate::new(
+                raft.clone(),
+                Arc::clone(&clock),
+                Arc::clone(&settings.space),
+                Arc::clone(&peers),
+            ),
             raft,
             peers,
             clock,

@@ -1,10 +1,11 @@
 //! What this node answers to the others' calls.
 
-use openraft::raft::AppendEntriesRequest;
+use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use quinn::RecvStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use wardmesh_common::id::NodeId;
+use wardmesh_common::space::Level;
 
 use super::node::Node;
 use crate::raft::network::frame_bytes;
@@ -35,15 +36,10 @@ impl Serve for Node {
     async fn serve(&self, from: NodeId, request: Request, stream: &mut RecvStream) -> Reply {
         let answer = match request {
             Request::Append(append) => self.append(append).await,
-            Request::Vote(vote) => self.raft.vote(vote).await.map(Reply::Vote).map_err(stopped),
-            Request::PreVote(vote) => {
-                self.raft.pre_vote(vote).await.map(Reply::Vote).map_err(stopped)
-            }
+            Request::Vote(vote) => self.vote(vote).await,
+            Request::PreVote(vote) => self.pre_vote(vote).await,
             Request::Snapshot(offer) => self.install(from, offer, stream).await,
-            Request::TransferLeader(transfer) => {
-                let handled = self.raft.handle_transfer_leader(transfer).await;
-                handled.map(Reply::TransferLeader).map_err(stopped)
-            }
+            Request::TransferLeader(transfer) => self.take_over(transfer).await,
             Request::Submit(submissions) => self.submit_all(submissions).await,
             Request::Propose(action) => self.propose_for(action).await,
             Request::ReadIndex { linearizable } => {
@@ -51,6 +47,7 @@ impl Serve for Node {
             }
             Request::Status => Ok(Reply::Status(self.node_status())),
             Request::Probe => self.probe().await,
+            Request::Room => Ok(Reply::Room(self.settings.space.level() == Level::Ample)),
         };
         answer.unwrap_or_else(Reply::Failed)
     }
@@ -65,7 +62,35 @@ fn millis(retry_after: std::time::Duration) -> u32 {
 }
 
 impl Node {
+    async fn vote(&self, vote: VoteRequest<TypeConfig>) -> Result<Reply, Failure> {
+        // A vote counts once it is on disk.
+        self.room_for_marks()?;
+        self.raft.vote(vote).await.map(Reply::Vote).map_err(stopped)
+    }
+
+    async fn pre_vote(&self, vote: VoteRequest<TypeConfig>) -> Result<Reply, Failure> {
+        self.room_for_marks()?;
+        self.raft.pre_vote(vote).await.map(Reply::Vote).map_err(stopped)
+    }
+
+    async fn take_over(
+        &self,
+        transfer: TransferLeaderRequest<TypeConfig>,
+    ) -> Result<Reply, Failure> {
+        if *transfer.to_node_id() == self.id {
+            self.room_for_entries()?;
+        }
+        let handled = self.raft.handle_transfer_leader(transfer).await;
+        handled.map(Reply::TransferLeader).map_err(stopped)
+    }
+
     async fn append(&self, append: AppendEntriesRequest<TypeConfig>) -> Result<Reply, Failure> {
+        if !append.entries.is_empty() {
+            self.room_for_entries()?;
+        } else if append.vote > self.own_vote() {
+            // A heartbeat of a new leader, whose term is written down.
+            self.room_for_marks()?;
+        }
         for entry in &append.entries {
             // A new leader stamps no command before one that its log holds already.
             if let Payload::Normal(command) = &entry.payload {
@@ -110,6 +135,7 @@ impl Node {
             Err(Unavailable::Overloaded { retry_after }) => {
                 Err(Failure::Overloaded { retry_after: millis(retry_after) })
             }
+            Err(Unavailable::DiskFull { why, .. }) => Err(Failure::DiskFull(why)),
             // Not `Stopped`, after which the asker would try again: this may be applied.
             Err(unknown) => Err(Failure::Refused(unknown.to_string())),
         }
@@ -133,6 +159,9 @@ impl Node {
         if offer.length > SNAPSHOT_LENGTH_MAX {
             let why = format!("{} bytes, more than {SNAPSHOT_LENGTH_MAX}", offer.length);
             return Err(Failure::Refused(why));
+        }
+        if !self.settings.space.fits(offer.length) {
+            return Err(self.disk_full());
         }
         let Ok(_turn) = self.receiving.try_lock() else {
             return Err(Failure::Overloaded { retry_after: millis(RETRY_AFTER_OVERLOAD) });

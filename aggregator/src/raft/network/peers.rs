@@ -2,7 +2,7 @@
 //!
 //! It must not decide what a failure means for consensus; it names what happened.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,10 @@ pub(crate) const CALLS_MAX: u32 = 512;
 
 /// Bytes that a connection takes in before they are read: one snapshot chunk and a few appends.
 const RECEIVE_WINDOW: u32 = 32 * 1024 * 1024;
+
+/// How long a peer that said that its volume is full is taken to be so: openraft tries it again several
+/// times meanwhile, and its next answer counts.
+const FULL_FOR: Duration = Duration::from_secs(3);
 
 /// A node to talk to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +88,8 @@ pub struct Peers {
     cluster: String,
     config: ClientConfig,
     slots: parking_lot::Mutex<HashMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
+    /// Who said, and when, that its volume has no room for entries.
+    full: parking_lot::Mutex<HashMap<NodeId, Instant>>,
 }
 
 #[derive(Default)]
@@ -100,7 +106,24 @@ impl Peers {
     pub fn new(own: NodeId, cluster: String, identity: &Identity) -> Result<Self, TlsError> {
         let mut config = ClientConfig::new(Arc::new(identity.client(RAFT_ALPN)?));
         config.transport_config(transport());
-        Ok(Self { own, cluster, config, slots: parking_lot::Mutex::default() })
+        let (slots, full) = Default::default();
+        Ok(Self { own, cluster, config, slots, full })
+    }
+
+    /// Takes note of whether a node's volume took entries, or had no room for them.
+    pub(super) fn note_room(&self, node: NodeId, has_room: bool) {
+        let mut full = self.full.lock();
+        if has_room {
+            full.remove(&node);
+        } else {
+            full.insert(node, Instant::now());
+        }
+    }
+
+    /// The nodes that lately had no room for entries.
+    pub(crate) fn full(&self) -> BTreeSet<NodeId> {
+        let full = self.full.lock();
+        full.iter().filter(|(_, at)| at.elapsed() < FULL_FOR).map(|(node, _)| *node).collect()
     }
 
     /// This node's id.

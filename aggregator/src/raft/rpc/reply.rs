@@ -19,6 +19,7 @@ const PROPOSED: u8 = 6;
 const READ_INDEX: u8 = 7;
 const STATUS: u8 = 8;
 const PROBE: u8 = 9;
+const ROOM: u8 = 17;
 const FAILED: u8 = 255;
 
 /// Appends the body and returns its kind.
@@ -66,6 +67,10 @@ pub(super) fn put(out: &mut Vec<u8>, reply: &Reply) -> u8 {
             out.put_u8(probed.empty.into());
             PROBE
         }
+        Reply::Room(enough) => {
+            out.put_u8((*enough).into());
+            ROOM
+        }
         Reply::Failed(failure) => {
             put_failure(out, failure);
             FAILED
@@ -92,6 +97,7 @@ pub(super) fn read(kind: u8, reader: &mut Reader) -> Result<Reply, Malformed> {
             member: reader.member()?,
             empty: reader.bool("emptiness")?,
         }),
+        ROOM => Reply::Room(reader.bool("room")?),
         FAILED => Reply::Failed(failure(reader)?),
         other => return Err(Malformed::Unknown("kind", other.into())),
     })
@@ -236,6 +242,10 @@ fn put_failure(out: &mut Vec<u8>, failure: &Failure) {
             out.put_u8(4);
             codec::put_text(out, why);
         }
+        Failure::DiskFull(why) => {
+            out.put_u8(5);
+            codec::put_text(out, why);
+        }
     }
 }
 
@@ -246,6 +256,7 @@ fn failure(reader: &mut Reader) -> Result<Failure, Malformed> {
         2 => Failure::Refused(reader.text("refusal")?),
         3 => Failure::Unreadable(reader.text("cause")?),
         4 => Failure::Stopped(reader.text("cause")?),
+        5 => Failure::DiskFull(reader.text("cause")?),
         other => return Err(Malformed::Unknown("failure", other.into())),
     })
 }

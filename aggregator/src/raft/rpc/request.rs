@@ -20,6 +20,7 @@ const PROPOSE: u8 = 7;
 const READ_INDEX: u8 = 8;
 const STATUS: u8 = 9;
 const PROBE: u8 = 10;
+const ROOM: u8 = 18;
 
 /// Appends the body and returns its kind.
 pub(super) fn put(out: &mut Vec<u8>, request: &Request) -> Result<u8, Malformed> {
@@ -62,6 +63,7 @@ pub(super) fn put(out: &mut Vec<u8>, request: &Request) -> Result<u8, Malformed>
         }
         Request::Status => STATUS,
         Request::Probe => PROBE,
+        Request::Room => ROOM,
     })
 }
 
@@ -86,6 +88,7 @@ pub(super) fn read(kind: u8, reader: &mut Reader) -> Result<Request, Unreadable>
         READ_INDEX => Request::ReadIndex { linearizable: reader.bool("consistency")? },
         STATUS => Request::Status,
         PROBE => Request::Probe,
+        ROOM => Request::Room,
         other => return Err(Malformed::Unknown("kind", other.into()).into()),
     })
 }

@@ -10,7 +10,7 @@ use wardmesh_common::map::HashKey;
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
 
-use super::{Action, Command, DefineSite, Enrol, OpenEpoch, Skip, Submission};
+use super::{Action, Command, DefineSite, Enrol, OpenEpoch, ReportNode, Skip, Submission};
 
 /// The frozen form of a command, its frames left out.
 #[derive(Archive, Serialize, Deserialize)]
@@ -31,6 +31,7 @@ enum Form {
     Enrol { sensor: [u8; 16], tenant: String, site: String, name: String },
     Revoke([u8; 16]),
     Tick,
+    ReportNode { node: u64, name: String, path: String, free: u64, enough: bool, short: bool },
 }
 
 #[derive(Archive, Serialize, Deserialize)]
@@ -157,6 +158,17 @@ fn form(action: &Action) -> Form {
         },
         Action::Revoke(sensor) => Form::Revoke(sensor.0),
         Action::Tick => Form::Tick,
+        Action::ReportNode(ReportNode { node, name, path, free, enough, short }) => {
+            let (name, path) = (name.clone(), path.clone());
+            Form::ReportNode {
+                node: *node,
+                name,
+                path,
+                free: *free,
+                enough: *enough,
+                short: *short,
+            }
+        }
     }
 }
 
@@ -196,6 +208,9 @@ fn action(form: Form, frames: Bytes) -> Result<Action, NotACommand> {
         }),
         Form::Revoke(sensor) => Action::Revoke(SensorId(sensor)),
         Form::Tick => Action::Tick,
+        Form::ReportNode { node, name, path, free, enough, short } => {
+            Action::ReportNode(ReportNode { node, name, path, free, enough, short })
+        }
     })
 }
 
@@ -259,6 +274,14 @@ mod tests {
             }),
             Action::Revoke(sensor),
             Action::Tick,
+            Action::ReportNode(ReportNode {
+                node: 2,
+                name: "node-2".to_owned(),
+                path: "/data".to_owned(),
+                free: 1,
+                enough: false,
+                short: true,
+            }),
         ]
     }
 
