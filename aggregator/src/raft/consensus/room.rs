@@ -5,16 +5,18 @@
 //! begun that could get that far.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openraft::async_runtime::watch::WatchReceiver;
-use tokio::time::{Instant, MissedTickBehavior};
+use openraft::raft::AppendEntriesRequest;
+use tokio::time::MissedTickBehavior;
+use wardmesh_common::id::NodeId;
 use wardmesh_common::space::Level;
 
 use super::STATUS_PATIENCE;
 use super::node::{Node, index, peer};
 use crate::raft::rpc::{Failure, Reply, Request};
-use crate::raft::types::Vote;
+use crate::raft::types::{TypeConfig, Vote};
 use crate::state::command::{Action, ReportNode};
 
 /// Between two looks at the volume.
@@ -43,6 +45,29 @@ impl Node {
         self.room_from(Level::Critical)
     }
 
+    /// That what an append would write can be written: its entries, or the term of a new leader, which
+    /// is kept in mind where it cannot.
+    pub(super) fn room_for(
+        &self,
+        append: &AppendEntriesRequest<TypeConfig>,
+    ) -> Result<(), Failure> {
+        let newer = append.vote > self.own_vote();
+        let room = match append.entries.is_empty() {
+            true if newer => self.room_for_marks(),
+            true => Ok(()),
+            false => self.room_for_entries(),
+        };
+        let leader = append.vote.leader_id.node_id;
+        *self.unrecorded.lock() = (newer && room.is_err()).then(|| (leader, Instant::now()));
+        room
+    }
+
+    /// A newer leader that was heard of within two elections and could not be written down.
+    pub(super) fn unrecorded_leader(&self) -> Option<NodeId> {
+        let (leader, at) = (*self.unrecorded.lock())?;
+        (at.elapsed() < 2 * self.settings.timing.election_max).then_some(leader)
+    }
+
     fn room_from(&self, least: Level) -> Result<(), Failure> {
         if self.settings.space.level() < least { Err(self.disk_full()) } else { Ok(()) }
     }
@@ -65,7 +90,7 @@ impl Node {
     }
 
     /// Another voter with room, the one that has most of the log.
-    async fn roomy_successor(&self) -> Option<wardmesh_common::id::NodeId> {
+    async fn roomy_successor(&self) -> Option<NodeId> {
         let membership = self.membership();
         let others = membership.voter_ids().filter(|id| *id != self.id);
         let others = others.filter_map(|id| Some((id, membership.get_node(&id)?)));

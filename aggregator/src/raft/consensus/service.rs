@@ -85,12 +85,7 @@ impl Node {
     }
 
     async fn append(&self, append: AppendEntriesRequest<TypeConfig>) -> Result<Reply, Failure> {
-        if !append.entries.is_empty() {
-            self.room_for_entries()?;
-        } else if append.vote > self.own_vote() {
-            // A heartbeat of a new leader, whose term is written down.
-            self.room_for_marks()?;
-        }
+        self.room_for(&append)?;
         for entry in &append.entries {
             // A new leader stamps no command before one that its log holds already.
             if let Payload::Normal(command) = &entry.payload {
