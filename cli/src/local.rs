@@ -210,6 +210,14 @@ impl Mesh {
         Ok(())
     }
 
+    /// What a node that ended by itself ended with; `None` while it runs.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub fn node_exit_code(&mut self, index: usize) -> anyhow::Result<Option<i32>> {
+        self.nodes[index].child.as_mut().map_or(Ok(None), Child::exit_code)
+    }
+
     /// Kills a node as a power cut would: at once, without a word.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ pub(super) mod node;
 mod probe;
 mod propose;
 mod read;
+mod room;
 mod service;
 mod settings;
 mod start;

@@ -32,6 +32,7 @@ pub mod receipt;
 pub(crate) mod record;
 mod registry;
 pub mod retired;
+mod room;
 pub mod sensors;
 pub mod sites;
 pub mod snapshot;
@@ -208,6 +209,7 @@ impl State {
             (Some(_), Action::Revoke(sensor)) => self.revoke(*sensor),
             (Some(_), Action::Tick) => Receipt::Done,
             (Some(_), Action::UpdateFinding(update)) => self.update_finding(update),
+            (Some(_), Action::ReportNode(report)) => self.report_node(&mut entry, report),
         };
         self.judge(&mut entry);
         self.settle(index);

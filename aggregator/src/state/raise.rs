@@ -33,7 +33,7 @@ impl State {
         verdicts.into_iter().for_each(|(cause, verdict)| self.raise(entry, cause, verdict));
     }
 
-    fn raise(&mut self, entry: &mut Entry, cause: Cause, verdict: Verdict) {
+    pub(super) fn raise(&mut self, entry: &mut Entry, cause: Cause, verdict: Verdict) {
         let Some(&id) = self.causes.get(&cause) else {
             if self.findings.len() >= FINDINGS_MAX {
                 self.core.findings_refused = self.core.findings_refused.saturating_add(1);

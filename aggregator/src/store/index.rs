@@ -6,15 +6,16 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use sled::{Db, IVec};
 use wardmesh_common::id::{ClusterId, TenantId};
+use wardmesh_common::space::{Level, Space};
 use wardmesh_common::time::Timestamp;
 
 use self::meta::Meta;
@@ -97,12 +98,20 @@ impl Progress {
 struct Shared {
     progress: Mutex<Progress>,
     changed: Condvar,
+    /// The room on its volume, where that is watched.
+    space: OnceLock<Arc<Space>>,
+    /// Whoever waits for room gives up.
+    ending: AtomicBool,
 }
 
 impl Shared {
     fn update(&self, change: impl FnOnce(&mut Progress)) {
         change(&mut self.progress.lock());
         self.changed.notify_all();
+    }
+
+    fn is_full(&self) -> bool {
+        self.space.get().is_some_and(|space| space.level() < Level::Low)
     }
 }
 
@@ -140,6 +149,12 @@ impl Index {
             passed_over: AtomicU64::new(0),
         };
         Ok((index, rebuild))
+    }
+
+    /// From now on waits while the volume's reserve is used.
+    pub fn watch(&self, space: Arc<Space>) {
+        // Only the first counts: an index stays on its volume.
+        let _ = self.shared.space.set(space);
     }
 
     /// Hands over the rows of an applied entry; every entry's, in order, also where it has none.
@@ -326,6 +341,7 @@ fn read(key: &IVec, value: &IVec) -> Option<(Place, AppliedBatch)> {
 
 impl Drop for Index {
     fn drop(&mut self) {
+        self.shared.ending.store(true, Ordering::Release);
         drop(self.messages.take());
         drop(self.writer.take().map(JoinHandle::join));
     }

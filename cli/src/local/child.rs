@@ -71,6 +71,14 @@ impl Child {
         Ok(self.process.try_wait()?.is_none())
     }
 
+    /// What it ended with; `None` while it runs, and where a signal ended it.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub fn exit_code(&mut self) -> anyhow::Result<Option<i32>> {
+        Ok(self.process.try_wait()?.and_then(|status| status.code()))
+    }
+
     /// That it still runs.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,9 @@ const GROUP_MESSAGES_MAX: usize = 64;
 
 /// How long a group waits for more; a reader that waits cuts it short.
 const LINGER: Duration = Duration::from_millis(50);
+
+/// How often a full volume is looked at.
+const FULL_POLL: Duration = Duration::from_millis(50);
 
 /// Rows removed between two groups: some 20 ms.
 const FORGOTTEN_ROWS_MAX: usize = 128;
@@ -97,6 +101,9 @@ impl Writer {
     }
 
     fn write(&mut self, messages: Vec<Message>) -> Result<(), StoreError> {
+        while self.shared.is_full() && !self.shared.ending.load(Ordering::Acquire) {
+            std::thread::sleep(FULL_POLL);
+        }
         let mut group = Group { batch: Batch::default(), meta: self.meta };
         for message in messages {
             match message {
