@@ -2,6 +2,7 @@
 
 pub mod aggregator;
 pub mod backend;
+pub mod backfill;
 pub mod cli;
 pub mod config;
 pub mod correlate;
@@ -14,3 +15,4 @@ pub mod raft;
 pub mod replica;
 pub mod state;
 pub mod store;
+mod waiting;

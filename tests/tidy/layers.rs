@@ -19,13 +19,16 @@ const COMMON: Layers = &[
     ("golden", &[]),
     ("config", &["text"]),
     ("telemetry", &[]),
+    ("space", &[]),
     ("id", &["time", "map"]),
     ("clock", &["time"]),
     ("event", &["net", "time"]),
     ("sighting", &["event", "id", "net", "time"]),
     ("wire", &["event", "golden", "id", "net", "sighting", "time"]),
     ("tls", &["id"]),
-    ("link", &["time", "wire"]),
+    ("offload", &[]),
+    ("random", &["clock"]),
+    ("link", &["time", "tls", "wire"]),
 ];
 
 const SENSOR: Layers = &[
@@ -60,7 +63,9 @@ const AGGREGATOR: Layers = &[
     ("listener", &["ingest", "metrics"]),
     ("replica", &["ingest", "raft", "state", "store"]),
     ("housekeeping", &["metrics", "raft", "replica", "state", "store"]),
+    ("backfill", &["raft", "replica", "store"]),
     ("backend", &["http", "metrics", "raft", "replica", "state", "store"]),
+    ("waiting", &["http"]),
     ("aggregator", ALL),
     ("cli", ALL),
 ];

@@ -21,12 +21,14 @@ use crate::state::receipt::Receipt;
 
 mod change;
 mod hand_over;
+mod history;
 mod init;
 mod membership;
 pub(super) mod node;
 mod probe;
 mod propose;
 mod read;
+mod room;
 mod service;
 mod settings;
 mod start;
@@ -37,10 +39,11 @@ mod volume;
 mod watch;
 
 pub use crate::raft::rpc::{Change, ChangeError, Changed, Role};
+pub use history::{History, HistoryError};
 pub use init::InitError;
 pub use read::{Consistency, ReadError};
 pub use settings::{Compaction, Settings, Timing};
-pub use start::StartError;
+pub use start::{Parts, StartError};
 
 use node::Node;
 
@@ -106,7 +109,8 @@ pub struct Counts {
 /// One replica's running consensus.
 pub struct Consensus {
     node: Arc<Node>,
-    endpoint: Endpoint,
+    /// `None` where something else than QUIC carries the calls.
+    endpoint: Option<Endpoint>,
     log: LogStore,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -174,6 +178,15 @@ impl Consensus {
         upkeep::snapshot_and_purge(&self.node).await;
     }
 
+    /// Stops this node with a reason: what is on its disk is not what it wrote.
+    pub fn stop(&self, why: String) {
+        self.node.stop.send_if_modified(|stop| {
+            let first = stop.is_none();
+            stop.get_or_insert(why);
+            first
+        });
+    }
+
     /// The log, for whoever archives it.
     #[must_use]
     pub fn log(&self) -> LogStore {
@@ -207,6 +220,7 @@ impl Consensus {
                 return fatal.to_string();
             }
             let ended = tokio::select! {
+                biased;
                 changed = metrics.changed() => changed.is_err(),
                 _ = stop.changed() => false,
             };
@@ -226,18 +240,26 @@ impl Consensus {
     /// Stops without handing over.
     async fn halt(&self) {
         self.tasks.iter().for_each(JoinHandle::abort);
-        self.endpoint.close(0_u32.into(), b"shutting down");
+        self.close(b"shutting down");
         if let Err(cause) = self.node.raft.shutdown().await {
             tracing::warn!(%cause, "consensus did not end in order");
         }
         self.node.peers.close().await;
-        let _ = tokio::time::timeout(GOODBYE_PATIENCE, self.endpoint.wait_idle()).await;
+        if let Some(endpoint) = &self.endpoint {
+            let _ = tokio::time::timeout(GOODBYE_PATIENCE, endpoint.wait_idle()).await;
+        }
+    }
+
+    fn close(&self, why: &[u8]) {
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.close(0_u32.into(), why);
+        }
     }
 }
 
 impl Drop for Consensus {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
-        self.endpoint.close(0_u32.into(), b"dropped");
+        self.close(b"dropped");
     }
 }

@@ -14,7 +14,7 @@ use wardmesh_common::id::{ClusterId, NodeId};
 use wardmesh_common::time::Timestamp;
 
 use super::codec::{Malformed, Reader};
-use super::types::{Member, SnapshotMeta, TypeConfig, Vote};
+use super::types::{LogId, Member, SnapshotMeta, TypeConfig, Vote};
 use crate::state::command::{Action, Submission};
 use crate::state::receipt::{BatchReceipt, Receipt};
 
@@ -40,6 +40,12 @@ pub const APPEND_LENGTH_MAX: usize = 8 * 1024 * 1024;
 
 /// The longest reply, bytes: some thousand batch receipts, or a refusal in words.
 pub const REPLY_LENGTH_MAX: usize = 1024 * 1024;
+
+/// Bytes of an archive file in one reply: a few milliseconds of a line that others use as well.
+pub const HISTORY_BYTES_MAX: usize = 256 * 1024;
+
+/// Archive files that one reply names: 24 bytes each; the next asking goes on below them.
+pub const HISTORY_FILES_MAX: usize = 4_096;
 
 /// What one node asks of another.
 #[derive(Clone)]
@@ -71,6 +77,24 @@ pub enum Request {
     Join(ClusterId),
     /// A change of the membership that another node was asked for.
     Change(Change),
+    /// Which archive files the peer has that begin below an entry.
+    HistoryFiles {
+        /// The first entry that is not wanted; the peer archives what it has applied before it.
+        below: u64,
+    },
+    /// Some bytes of one of them.
+    HistoryBytes {
+        /// Which.
+        file: HistoryName,
+        /// Where they begin.
+        offset: u64,
+        /// How many, [`HISTORY_BYTES_MAX`] at most; fewer come at the file's end.
+        length: u32,
+    },
+    /// How much the peer has of a snapshot that did not get through.
+    SnapshotHeld(SnapshotName),
+    /// How much room the peer's volume has.
+    Room,
 }
 
 /// Who sends a request.
@@ -88,6 +112,35 @@ impl From<NodeId> for Sender {
     }
 }
 
+/// The log indexes that an archive file answers for, which name it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistoryName {
+    /// The first one.
+    pub first: u64,
+    /// The last one.
+    pub through: u64,
+}
+
+/// An archive file that a peer has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistoryFile {
+    /// What it answers for.
+    pub name: HistoryName,
+    /// Its length, bytes.
+    pub bytes: u64,
+}
+
+/// Which snapshot: two files with the same name hold the same bytes, whichever node wrote them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotName {
+    /// The last entry in it.
+    pub last: Option<LogId>,
+    /// Bytes of its file.
+    pub length: u64,
+    /// The file's last four bytes: a checksum that goes on over all of it.
+    pub sum: u32,
+}
+
 /// What a snapshot's sender says before its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotOffer {
@@ -97,6 +150,18 @@ pub struct SnapshotOffer {
     pub meta: SnapshotMeta,
     /// Bytes of its file.
     pub length: u64,
+    /// As in [`SnapshotName`].
+    pub sum: u32,
+    /// Where the bytes begin that follow: before them the peer has all.
+    pub offset: u64,
+}
+
+impl SnapshotOffer {
+    /// Which snapshot it is.
+    #[must_use]
+    pub fn name(&self) -> SnapshotName {
+        SnapshotName { last: self.meta.last_log_id, length: self.length, sum: self.sum }
+    }
 }
 
 /// What a node answers.
@@ -129,6 +194,19 @@ pub enum Reply {
     Joined,
     /// To [`Request::Change`].
     Changed(Result<Changed, ChangeError>),
+    /// To [`Request::HistoryFiles`]: by log index, [`HISTORY_FILES_MAX`] at most, the newest.
+    HistoryFiles(Vec<HistoryFile>),
+    /// To [`Request::HistoryBytes`].
+    HistoryBytes(Bytes),
+    /// To [`Request::SnapshotHeld`].
+    SnapshotHeld {
+        /// Bytes from the file's beginning that the peer has.
+        offset: u64,
+        /// Their crc32c.
+        checksum: u32,
+    },
+    /// To [`Request::Room`]: whether there is enough of it to lead.
+    Room(bool),
     /// It was not done.
     Failed(Failure),
 }
@@ -204,6 +282,9 @@ pub enum Failure {
         /// When.
         at: Timestamp,
     },
+    /// A volume has no room for what the call would write.
+    #[error("{0}")]
+    DiskFull(String),
 }
 
 /// Names the call; never its contents.
@@ -246,6 +327,10 @@ impl Request {
             Self::Probe => "probe",
             Self::Join(_) => "join",
             Self::Change(_) => "change",
+            Self::HistoryFiles { .. } => "history-files",
+            Self::HistoryBytes { .. } => "history-bytes",
+            Self::SnapshotHeld(_) => "snapshot-held",
+            Self::Room => "room",
         }
     }
 

@@ -5,14 +5,17 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use openraft::EntryPayload;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use parking_lot::Mutex;
 use wardmesh_common::id::NodeId;
+use wardmesh_common::offload;
 use wardmesh_common::time::Timestamp;
 
+use super::log_store::LogStore;
 use super::snapshot::{SnapshotFile, Snapshots};
 use super::types::{
     Applied, LogId, Membership, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
@@ -23,11 +26,20 @@ use crate::state::receipt::Receipt;
 #[cfg(test)]
 mod tests;
 
+/// When a snapshot that found no room is tried again.
+const FULL_AGAIN: Duration = Duration::from_secs(5);
+
 /// The state and its store, as consensus drives them. Called from one task.
 pub trait Machine: Send + Sync + 'static {
     /// Applies one committed entry (`None`: blank or a membership). It cannot fail; what cannot be
     /// written ends the process.
     fn apply(&self, index: u64, command: Option<&Command>) -> Receipt;
+
+    /// The log that its entries come from, told before the first of them; a machine that keeps more
+    /// than its state copies it from there.
+    fn attach(&self, log: LogStore) {
+        drop(log);
+    }
 
     /// Applies a committed membership that leaves these nodes out. It cannot fail either.
     fn reconfigure(&self, index: u64, gone: &[NodeId]) -> Receipt {
@@ -144,13 +156,13 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     ) -> io::Result<()> {
         let (machine, snapshots) = (Arc::clone(&self.machine), Arc::clone(&self.snapshots));
         let kept = meta.clone();
-        let installed = tokio::task::spawn_blocking(move || {
+        let installed = offload::run(move || {
             let index = kept.last_log_id.map_or(0, |id| id.index);
             // Kept only once this build has understood it, else no later start would succeed.
             machine.restore(index, &mut file.state()?)?;
             snapshots.keep(&kept, file)
         });
-        installed.await.map_err(io::Error::other)??;
+        installed.await??;
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         Ok(())
@@ -175,7 +187,20 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         let state = self.state.lock().take();
         let state = state.ok_or_else(|| io::Error::other("this snapshot was built already"))?;
         let (meta, snapshots) = (self.meta.clone(), Arc::clone(&self.snapshots));
-        let written = tokio::task::spawn_blocking(move || snapshots.write(&meta, &*state));
-        written.await.map_err(io::Error::other)?
+        let mut state = state;
+        loop {
+            let (meta, snapshots) = (meta.clone(), Arc::clone(&snapshots));
+            let write = move || (snapshots.write(&meta, &*state), state);
+            let (written, again) = offload::run(write).await?;
+            match written {
+                // The log goes on without it, and is not purged.
+                Err(cause) if cause.kind() == io::ErrorKind::StorageFull => {
+                    tracing::warn!(%cause, "no room for a snapshot: trying again");
+                }
+                written => return written,
+            }
+            tokio::time::sleep(FULL_AGAIN).await;
+            state = again;
+        }
     }
 }

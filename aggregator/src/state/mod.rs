@@ -32,8 +32,8 @@ pub mod receipt;
 pub(crate) mod record;
 mod registry;
 pub mod retired;
+mod room;
 pub mod sensors;
-pub mod sift;
 pub mod sites;
 pub mod snapshot;
 pub mod source;
@@ -43,6 +43,7 @@ pub(crate) mod testkit;
 #[cfg(test)]
 mod tests;
 mod track;
+mod update;
 mod words;
 
 use command::{Action, Command};
@@ -80,6 +81,8 @@ pub struct State {
     identities: ShardedMap<u128, Known>,
     /// Which finding a cause has; follows from `findings`.
     causes: ShardedMap<Cause, FindingId>,
+    /// Findings that are neither resolved nor suppressed; follows from `findings`.
+    pending_findings: usize,
     scratch: Scratch,
 }
 
@@ -166,6 +169,7 @@ impl State {
             windows: BTreeMap::new(),
             identities: ShardedMap::new(key),
             causes: ShardedMap::new(key),
+            pending_findings: 0,
             scratch: Scratch::default(),
         }
     }
@@ -204,6 +208,8 @@ impl State {
             (Some(_), Action::Enrol(enrol)) => self.enrol(enrol),
             (Some(_), Action::Revoke(sensor)) => self.revoke(*sensor),
             (Some(_), Action::Tick) => Receipt::Done,
+            (Some(_), Action::UpdateFinding(update)) => self.update_finding(update),
+            (Some(_), Action::ReportNode(report)) => self.report_node(&mut entry, report),
         };
         self.judge(&mut entry);
         self.settle(index);

@@ -19,6 +19,7 @@ use super::evidence::{Field, Origin, Saying};
 use super::identity::{Identities, Identity};
 use super::ingest::Tally;
 use super::merge::Window;
+use super::room::DISK_FULL_SECONDS;
 use super::sensors::Sensor;
 use super::source::Source;
 use super::track::Sight;
@@ -105,7 +106,7 @@ impl State {
         run.tally.time(observed, at, suspect);
         let kind = event.kind();
         if kind == EventKind::Health {
-            return self.count_health(place, run, event);
+            return self.count_health(entry, place, run, event);
         }
         let party = event.party();
         let interface = run.interfaces.get(usize::from(event.interface.to_native()));
@@ -155,11 +156,25 @@ impl State {
         listen(device, &run.words, event, &served, origin);
     }
 
-    fn count_health(&mut self, place: &Place<'_>, run: &Run<'_>, event: &ArchivedEvent) {
+    fn count_health(
+        &mut self,
+        entry: &mut Entry,
+        place: &Place<'_>,
+        run: &Run<'_>,
+        event: &ArchivedEvent,
+    ) {
         let Some(sensor) = self.sensors.get_mut(&place.sensor) else { return };
+        let mut waited = 0;
         for counter in event.counters.iter() {
-            let name = run.words.name(counter.key.to_native());
-            sensor.count_health(name, counter.value.to_native());
+            let (name, value) =
+                (run.words.name(counter.key.to_native()), counter.value.to_native());
+            sensor.count_health(name, value);
+            if name == DISK_FULL_SECONDS {
+                waited = value;
+            }
+        }
+        if waited > 0 {
+            self.spool_ran_short(entry, place, waited);
         }
     }
 

@@ -102,6 +102,7 @@ impl State {
             windows: Default::default(),
             identities: ShardedMap::new(key),
             causes: ShardedMap::new(key),
+            pending_findings: 0,
             scratch: Scratch::default(),
         };
         state.read_windows(from, &mut row)?;
@@ -140,6 +141,7 @@ impl State {
         }
         for finding in self.findings.in_row_order() {
             self.causes.insert(finding.cause.clone(), finding.id);
+            self.pending_findings += usize::from(finding.status.is_pending());
         }
     }
 }

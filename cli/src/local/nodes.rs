@@ -1,5 +1,6 @@
 //! Single nodes of a mesh: prepared, added empty, stopped in order, wiped.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -10,9 +11,12 @@ use super::{CLUSTER, Child, Mesh, Node, PATIENCE, files, ports};
 
 impl Mesh {
     /// Draws a node's certificates and ports, and writes its configuration file.
-    pub(super) fn prepare_node(&mut self, id: u64) -> anyhow::Result<()> {
+    pub(super) fn prepare_node(&mut self, id: u64, host: IpAddr) -> anyhow::Result<()> {
         let mut drawn = ports::draw(4)?.into_iter();
-        let mut port = || drawn.next().context("a port");
+        let mut port = || {
+            let port = drawn.next().context("a port")?;
+            anyhow::Ok(SocketAddr::new(host, port.port()))
+        };
         let folder = self.plan.folder.join(format!("node-{id}"));
         let principal = Principal::Node { cluster: CLUSTER.to_owned(), node: id };
         let ports =
@@ -26,6 +30,8 @@ impl Mesh {
             ingest_address: ports.ingest.to_string(),
             raft_address: ports.raft.to_string(),
             http_address: ports.http.to_string(),
+            token: None,
+            launcher: Vec::new(),
             child: None,
         });
         Ok(())
@@ -41,7 +47,7 @@ impl Mesh {
             self.nodes.iter().all(|node| node.id != id),
             "there is a node {id} already"
         );
-        self.prepare_node(id)?;
+        self.prepare_node(id, IpAddr::V4(Ipv4Addr::LOCALHOST))?;
         let place = self.nodes.len() - 1;
         self.start_node(place)?;
         self.await_alive(place)?;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{Instant as _, RaftMetrics};
+use tokio::time::Instant;
 use wardmesh_common::clock;
 use wardmesh_common::id::NodeId;
 
@@ -47,11 +48,15 @@ pub(in crate::raft) struct Node {
     /// Connections and calls that the endpoint turned away.
     pub(super) refused_connections: AtomicU64,
     pub(super) refused_calls: AtomicU64,
+    /// The archive that peers may fetch, once there is one.
+    pub(super) history: std::sync::OnceLock<Arc<dyn super::History>>,
     /// Why this node has to stop, once it has to.
     pub(super) stop: tokio::sync::watch::Sender<Option<String>>,
     started: Instant,
     /// Milliseconds from the start to the last append of a leader, plus one; 0 before the first.
     heard: AtomicU64,
+    /// A newer leader that could not be written down for want of room, and when it was heard.
+    pub(super) unrecorded: parking_lot::Mutex<Option<(NodeId, Instant)>>,
 }
 
 /// Where a proposal has to go.
@@ -87,7 +92,12 @@ impl Node {
     ) -> Self {
         Self {
             id: settings.node_id,
-            gate: Gate::new(raft.clone(), Arc::clone(&clock)),
+            gate: Gate::new(
+                raft.clone(),
+                Arc::clone(&clock),
+                Arc::clone(&settings.space),
+                Arc::clone(&peers),
+            ),
             raft,
             peers,
             clock,
@@ -101,16 +111,18 @@ impl Node {
             receiving: tokio::sync::Mutex::default(),
             refused_connections: AtomicU64::new(0),
             refused_calls: AtomicU64::new(0),
+            history: std::sync::OnceLock::new(),
             stop: tokio::sync::watch::Sender::new(None),
             started: Instant::now(),
             heard: AtomicU64::new(0),
+            unrecorded: parking_lot::Mutex::default(),
         }
     }
 
     pub(in crate::raft) fn route(&self) -> Route {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
-        match metrics.current_leader {
+        match self.unrecorded_leader().or(metrics.current_leader) {
             None => Route::Nobody,
             Some(leader) if leader == self.id && self.is_alone(&metrics) => Route::Nobody,
             Some(leader) if leader == self.id && self.handing_over.load(Ordering::Acquire) => {
@@ -138,7 +150,7 @@ impl Node {
     }
 
     pub(super) fn leader(&self) -> Option<NodeId> {
-        self.raft.metrics().borrow_watched().current_leader
+        self.unrecorded_leader().or_else(|| self.raft.metrics().borrow_watched().current_leader)
     }
 
     pub(super) fn membership(&self) -> Arc<StoredMembership> {
@@ -153,6 +165,7 @@ impl Node {
         request: &Request,
     ) -> Result<Reply, CallError> {
         tokio::select! {
+            biased;
             reply = self.peers.call(leader, request, OUTCOME_PATIENCE) => reply,
             () = self.succeeded(leader.node) => {
                 Err(CallError::Lost("another node leads now".to_owned()))
@@ -189,7 +202,7 @@ impl Node {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let membership = &metrics.membership_config;
-        let leader = metrics.current_leader;
+        let leader = self.unrecorded_leader().or(metrics.current_leader);
         let leader = leader.and_then(|id| Some((id, membership.get_node(&id)?.clone())));
         let leads = metrics.current_leader == Some(self.id);
         let acked = metrics.last_quorum_acked.map(|at| at.into_inner().elapsed());

@@ -64,6 +64,8 @@ fn requests() -> Vec<Request> {
             vote: vote(),
             meta: SnapshotMeta { last_log_id: Some(log_id(9)), last_membership },
             length: 77,
+            sum: 78,
+            offset: 5,
         }),
         Request::TransferLeader(TransferLeaderRequest::new(vote(), 2, Some(log_id(8)))),
         Request::Submit(vec![submission(b"two"), submission(b"three")]),
@@ -78,6 +80,14 @@ fn requests() -> Vec<Request> {
         Request::Change(Change::Replace { node: 2, address: "agg-4:4434".into() }),
         Request::Change(Change::Transfer { to: None }),
         Request::Change(Change::Transfer { to: Some(3) }),
+        Request::HistoryFiles { below: 12 },
+        Request::HistoryBytes {
+            file: HistoryName { first: 3, through: 9 },
+            offset: 1 << 40,
+            length: 4_096,
+        },
+        Request::SnapshotHeld(SnapshotName { last: Some(log_id(9)), length: 77, sum: 78 }),
+        Request::Room,
     ]
 }
 
@@ -119,6 +129,9 @@ fn replies() -> Vec<Reply> {
         Receipt::Accepted,
         Receipt::Refused("no".into()),
         Receipt::Founded(ClusterId([8; 16])),
+        Receipt::Updated { revision: 3 },
+        Receipt::Stale { revision: 4 },
+        Receipt::NotFound,
     ];
     let failures = [
         Failure::NotLeader { leader: Some(3) },
@@ -128,6 +141,7 @@ fn replies() -> Vec<Reply> {
         Failure::Unreadable("b".into()),
         Failure::Stopped("c".into()),
         Failure::Retired { at: Timestamp::from_nanos(6) },
+        Failure::DiskFull("d".into()),
     ];
     let appends = [
         AppendEntriesResponse::Success,
@@ -155,7 +169,14 @@ fn replies() -> Vec<Reply> {
             ..NodeStatus::default()
         }),
         Reply::Probe(Probed { node_id: 1, member: member(), empty: true, cluster: None }),
+        Reply::HistoryFiles(vec![
+            HistoryFile::default(),
+            HistoryFile { name: HistoryName { first: 1, through: 7 }, bytes: 900 },
+        ]),
+        Reply::HistoryBytes(Bytes::from_static(b"some of a file")),
+        Reply::SnapshotHeld { offset: 1 << 33, checksum: 9 },
     ];
+    replies.extend([true, false].map(Reply::Room));
     replies.extend(receipts.map(|receipt| Reply::Proposed { receipt, index: 6 }));
     replies.extend(failures.map(Reply::Failed));
     replies.extend(appends.map(Reply::Append));

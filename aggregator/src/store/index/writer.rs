@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -13,13 +14,16 @@ use super::meta::Meta;
 use super::{Missing, Shared};
 use crate::state::effects::AppliedBatch;
 use crate::store::key::{self, BLOCK_ENTRIES, Place};
-use crate::store::{StoreError, row};
+use crate::store::{Rows, StoreError, row};
 
 /// Messages that are written together: spreads the marker's write and sled's lock over many rows.
 const GROUP_MESSAGES_MAX: usize = 64;
 
 /// How long a group waits for more; a reader that waits cuts it short.
 const LINGER: Duration = Duration::from_millis(50);
+
+/// How often a full volume is looked at.
+const FULL_POLL: Duration = Duration::from_millis(50);
 
 /// Rows removed between two groups: some 20 ms.
 const FORGOTTEN_ROWS_MAX: usize = 128;
@@ -31,9 +35,15 @@ const REMEMBERED_KEYS_MAX: usize = 65_536;
 #[derive(Debug)]
 pub(super) enum Message {
     /// An entry was applied.
-    Commit { index: u64, batches: Vec<AppliedBatch> },
+    Commit { index: u64, batches: Rows },
     /// An entry that was missing; all before it are fed as well.
-    Refeed { index: u64, batches: Vec<AppliedBatch> },
+    Refeed { index: u64, batches: Rows },
+    /// What was before came with a snapshot.
+    Begin { from: u64 },
+    /// An entry before where the index begins.
+    Below { index: u64, batches: Rows },
+    /// The index begins earlier.
+    Extend { from: u64 },
     /// History now begins here.
     Forget { below: u64 },
     /// Write what there is, then answer.
@@ -91,12 +101,21 @@ impl Writer {
     }
 
     fn write(&mut self, messages: Vec<Message>) -> Result<(), StoreError> {
+        while self.shared.is_full() && !self.shared.ending.load(Ordering::Acquire) {
+            std::thread::sleep(FULL_POLL);
+        }
         let mut group = Group { batch: Batch::default(), meta: self.meta };
         for message in messages {
             match message {
                 Message::Commit { index, batches } => self.commit(&mut group, index, &batches)?,
                 Message::Refeed { index, batches } => self.refeed(&mut group, index, &batches)?,
+                Message::Begin { from } => group.meta.begin_at(from),
+                Message::Below { index, batches } => {
+                    batches.iter().try_for_each(|row| self.add(&mut group, index, row, true))?;
+                }
+                Message::Extend { from } => group.meta.from = group.meta.from.min(from),
                 Message::Forget { below } => {
+                    group.meta.from = group.meta.from.max(below);
                     group.meta.lacks_none_below(below);
                     self.forgetting = self.forgetting.max(Some(below));
                 }

@@ -118,8 +118,8 @@ pub(super) async fn send_bad_snapshots(trio: &Trio) {
     assert_eq!(admitted, Ok(Reply::Joined));
     for (meta, length) in [(&meta, length - 9), (&meta, length + 9), (&other, length)] {
         let vote = Vote { leader_id, committed: true };
-        let offer = SnapshotOffer { vote, meta: meta.clone(), length };
-        let sent = peers.send_snapshot(&node_one(trio), offer, snapshot.snapshot.clone()).await;
+        let offer = SnapshotOffer { vote, meta: meta.clone(), length, sum: 0, offset: 0 };
+        let sent = peers.send_offered(&node_one(trio), offer, snapshot.snapshot.clone()).await;
         let taken = matches!(sent, Ok(Reply::Snapshot(_)));
         assert!(!taken, "{length}: {sent:?}");
     }
