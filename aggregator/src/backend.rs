@@ -164,7 +164,7 @@ impl Backend for NodeBackend {
         }
         let state = self.replica.state();
         gauges.devices.set(state.device_count() as u64);
-        gauges.findings_open.set(state.finding_count() as u64);
+        gauges.findings_open.set(state.pending_finding_count() as u64);
         drop(state);
         self.metrics.render()
     }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::{RwLock, RwLockReadGuard};
-use wardmesh_common::id::{ClusterId, SensorId};
+use wardmesh_common::id::{ClusterId, NodeId, SensorId};
+use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::v1::ArchivedEvent;
 
 use crate::ingest::Registry;
@@ -19,16 +20,35 @@ use crate::state::effects::AppliedBatch;
 use crate::state::receipt::Receipt;
 use crate::store::{CommandLog, DeviceResolver, Store};
 
-/// The state and the store of this node.
-pub struct Replica {
-    state: RwLock<State>,
-    store: Arc<Store>,
+/// Where the rows of applied batches go: this node's store, but in a simulation.
+pub trait Rows: Send + Sync + 'static {
+    /// Takes what the entry at `index` applied, which may be nothing.
+    fn commit(&self, index: u64, batches: Vec<AppliedBatch>);
+
+    /// Makes what was taken durable.
+    fn flush(&self);
 }
 
-impl Replica {
+impl Rows for Store {
+    fn commit(&self, index: u64, batches: Vec<AppliedBatch>) {
+        Self::commit(self, index, batches);
+    }
+
+    fn flush(&self) {
+        Self::flush(self);
+    }
+}
+
+/// The state and the store of this node.
+pub struct Replica<R = Store> {
+    state: RwLock<State>,
+    store: Arc<R>,
+}
+
+impl<R> Replica<R> {
     /// An empty state beside an open store; consensus restores and replays into it.
     #[must_use]
-    pub fn new(store: Arc<Store>) -> Self {
+    pub fn new(store: Arc<R>) -> Self {
         Self { state: RwLock::new(State::new()), store }
     }
 
@@ -39,12 +59,12 @@ impl Replica {
 
     /// The store.
     #[must_use]
-    pub fn store(&self) -> &Arc<Store> {
+    pub fn store(&self) -> &Arc<R> {
         &self.store
     }
 }
 
-impl Machine for Replica {
+impl<R: Rows> Machine for Replica<R> {
     fn apply(&self, index: u64, command: Option<&Command>) -> Receipt {
         let Some(command) = command else {
             self.state.write().advance(index);
@@ -54,6 +74,16 @@ impl Machine for Replica {
         let effects = self.state.write().apply(index, command);
         self.store.commit(index, effects.batches);
         effects.receipt
+    }
+
+    fn reconfigure(&self, index: u64, gone: &[NodeId]) -> Receipt {
+        self.state.write().reconfigure(index, gone);
+        self.store.commit(index, Vec::new());
+        Receipt::Done
+    }
+
+    fn retired(&self) -> Vec<(NodeId, Timestamp)> {
+        self.state().retired_nodes().map(|node| (node.id, node.at)).collect()
     }
 
     fn freeze(&self) -> Box<dyn Frozen> {
@@ -74,12 +104,12 @@ impl Machine for Replica {
 }
 
 /// A state that does not change any more.
-struct Copy {
+struct Copy<R> {
     state: State,
-    store: Arc<Store>,
+    store: Arc<R>,
 }
 
-impl Frozen for Copy {
+impl<R: Rows> Frozen for Copy<R> {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         // The index must not be behind a snapshot: what is older than that is not applied again.
         self.store.flush();
@@ -87,7 +117,7 @@ impl Frozen for Copy {
     }
 }
 
-impl Registry for Replica {
+impl<R: Rows> Registry for Replica<R> {
     fn cluster(&self) -> Option<ClusterId> {
         self.state().cluster()
     }

@@ -28,6 +28,34 @@ struct Row {
     unit: &'static str,
     /// This figure as a part of another of the same run, and which one.
     of: Option<(f64, &'static str)>,
+    /// What it should come to.
+    target: Option<Target>,
+}
+
+/// What a figure should come to, in its own unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Target {
+    /// Not more than this.
+    AtMost(f64),
+    /// Not less than this.
+    AtLeast(f64),
+}
+
+impl Target {
+    /// Whether a figure comes to it.
+    #[must_use]
+    pub fn is_met(self, value: f64) -> bool {
+        match self {
+            Self::AtMost(bound) => value <= bound,
+            Self::AtLeast(bound) => value >= bound,
+        }
+    }
+
+    fn bound(self) -> f64 {
+        match self {
+            Self::AtMost(bound) | Self::AtLeast(bound) => bound,
+        }
+    }
 }
 
 impl Report {
@@ -45,7 +73,7 @@ impl Report {
 
     /// Adds a figure.
     pub fn figure(&mut self, what: impl Into<String>, value: f64, unit: &'static str) {
-        self.row(Row { what: what.into(), value, unit, of: None });
+        self.row(Row { what: what.into(), value, unit, of: None, target: None });
     }
 
     /// Adds a figure beside the limit or peer that it is held against, in the same unit.
@@ -57,7 +85,18 @@ impl Report {
         (limit, name): (f64, &'static str),
     ) {
         let ratio = if limit > 0.0 { value / limit } else { 0.0 };
-        self.row(Row { what: what.into(), value, unit, of: Some((ratio, name)) });
+        self.row(Row { what: what.into(), value, unit, of: Some((ratio, name)), target: None });
+    }
+
+    /// Adds a figure beside what it should come to.
+    pub fn target(
+        &mut self,
+        what: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        target: Target,
+    ) {
+        self.row(Row { what: what.into(), value, unit, of: None, target: Some(target) });
     }
 
     /// Adds a key of its own to the line of JSON.
@@ -83,11 +122,13 @@ impl Report {
         for Section { title, rows } in &self.sections {
             writeln!(out, "\n{title}")?;
             let wide = rows.iter().map(|row| row.what.chars().count()).max().unwrap_or(0);
-            for Row { what, value, unit, of } in rows {
+            for Row { what, value, unit, of, target } in rows {
                 let ratio = of.map_or_else(String::new, |(ratio, name)| {
                     format!("  {} of {name}", share(ratio))
                 });
-                let line = format!("  {what:<wide$}  {:>13} {unit:<13}{ratio}", grouped(*value));
+                let target = target.map_or_else(String::new, |target| aimed(*value, target));
+                let value = grouped(*value);
+                let line = format!("  {what:<wide$}  {value:>13} {unit:<13}{ratio}{target}");
                 writeln!(out, "{}", line.trim_end())?;
             }
         }
@@ -101,8 +142,11 @@ impl Report {
         let rows = |rows: &[Row]| -> Vec<Value> {
             let one = |row: &Row| {
                 let (ratio, name) = row.of.unzip();
+                let target = row.target.map(
+                    |target| json!({"bound": target.bound(), "met": target.is_met(row.value)}),
+                );
                 json!({"what": row.what, "value": row.value, "unit": row.unit,
-                       "ratio": ratio, "of": name})
+                       "ratio": ratio, "of": name, "target": target})
             };
             rows.iter().map(one).collect()
         };
@@ -115,6 +159,16 @@ impl Report {
         line.insert("sections".to_owned(), sections.into());
         line.into()
     }
+}
+
+/// A target, and whether the value comes to it.
+fn aimed(value: f64, target: Target) -> String {
+    let sign = match target {
+        Target::AtMost(_) => "at most",
+        Target::AtLeast(_) => "at least",
+    };
+    let met = if target.is_met(value) { "met" } else { "MISSED" };
+    format!("  {sign} {}: {met}", grouped(target.bound()))
 }
 
 /// A part of one in per cent, or a multiple.

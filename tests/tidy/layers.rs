@@ -25,7 +25,9 @@ const COMMON: Layers = &[
     ("sighting", &["event", "id", "net", "time"]),
     ("wire", &["event", "golden", "id", "net", "sighting", "time"]),
     ("tls", &["id"]),
-    ("link", &["time", "wire"]),
+    ("offload", &[]),
+    ("random", &["clock"]),
+    ("link", &["time", "tls", "wire"]),
 ];
 
 const SENSOR: Layers = &[

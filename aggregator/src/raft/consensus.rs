@@ -34,7 +34,7 @@ mod volume;
 pub use init::InitError;
 pub use read::{Consistency, ReadError};
 pub use settings::{Compaction, Settings, Timing};
-pub use start::StartError;
+pub use start::{Parts, StartError};
 
 use node::Node;
 
@@ -102,7 +102,8 @@ pub struct Counts {
 /// One replica's running consensus.
 pub struct Consensus {
     node: Arc<Node>,
-    endpoint: Endpoint,
+    /// `None` where something else than QUIC carries the calls.
+    endpoint: Option<Endpoint>,
     log: LogStore,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -220,6 +221,7 @@ impl Consensus {
                 return fatal.to_string();
             }
             let ended = tokio::select! {
+                biased;
                 changed = metrics.changed() => changed.is_err(),
                 _ = stop.changed() => false,
             };
@@ -240,18 +242,26 @@ impl Consensus {
     /// Stops without handing over.
     async fn halt(&self) {
         self.tasks.iter().for_each(JoinHandle::abort);
-        self.endpoint.close(0_u32.into(), b"shutting down");
+        self.close(b"shutting down");
         if let Err(cause) = self.node.raft.shutdown().await {
             tracing::warn!(%cause, "consensus did not end in order");
         }
         self.node.peers.close().await;
-        let _ = tokio::time::timeout(GOODBYE_PATIENCE, self.endpoint.wait_idle()).await;
+        if let Some(endpoint) = &self.endpoint {
+            let _ = tokio::time::timeout(GOODBYE_PATIENCE, endpoint.wait_idle()).await;
+        }
+    }
+
+    fn close(&self, why: &[u8]) {
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.close(0_u32.into(), why);
+        }
     }
 }
 
 impl Drop for Consensus {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
-        self.endpoint.close(0_u32.into(), b"dropped");
+        self.close(b"dropped");
     }
 }

@@ -8,6 +8,7 @@ pub mod log_store;
 pub mod network;
 pub mod proposer;
 pub mod rpc;
+pub mod runtime;
 pub mod server;
 pub mod snapshot;
 pub mod state_machine;

@@ -27,7 +27,7 @@ mod peers;
 pub(super) mod transfer;
 
 pub(super) use peers::{CALLS_MAX, transport};
-pub use peers::{CallError, Peer, Peers};
+pub use peers::{CallError, Carrier, Peer, Peers};
 
 /// How long an append that carries entries may take, its fsync on the follower included. Openraft's
 /// own limit is one heartbeat, which a slow disk under load exceeds without being broken.
@@ -163,6 +163,7 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         let sending = self.peers.send_snapshot(&self.peer, offer, snapshot.snapshot);
         let limit = option.hard_ttl();
         let sent = tokio::select! {
+            biased;
             closed = cancel => return Err(StreamingError::Closed(closed)),
             sent = tokio::time::timeout(limit, sending) => sent,
         };

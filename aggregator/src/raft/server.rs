@@ -166,6 +166,11 @@ async fn request<'m>(
     let late = || Err(format!("it did not arrive within {REQUEST_PATIENCE:?}"));
     let bytes = reading.await.unwrap_or_else(|_| late());
     let (bytes, held) = bytes.map_err(|why| (Refused::Call, Failure::Unreadable(why)))?;
+    Ok((understand(from, bytes)?, held))
+}
+
+/// Decodes a request of node `from`, its length left out, and holds it against who sent it.
+pub(super) fn understand(from: NodeId, bytes: Bytes) -> Result<Request, (Refused, Failure)> {
     let (claimed, request) = Request::decode(bytes).map_err(|cause| {
         let refused = match &cause {
             Unreadable::Entry { .. } => Refused::Entry(cause.to_string()),
@@ -174,7 +179,7 @@ async fn request<'m>(
         (refused, Failure::Unreadable(cause.to_string()))
     })?;
     match [Some(claimed), request.claims()].into_iter().flatten().find(|&node| node != from) {
-        None => Ok((request, held)),
+        None => Ok(request),
         Some(other) => {
             let call = request.name();
             let why = format!("node {from} sent a {call} that claims to be node {other}'s");

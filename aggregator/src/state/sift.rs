@@ -72,7 +72,11 @@ impl Sifter {
                 }
             }
             Action::Skip(skip) => self.skip(skip),
-            Action::Found { .. } | Action::Ingest(_) | Action::DefineSite(_) | Action::Tick => {}
+            Action::Found { .. }
+            | Action::Ingest(_)
+            | Action::DefineSite(_)
+            | Action::Tick
+            | Action::UpdateFinding(_) => {}
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{Instant as _, RaftMetrics};
+use tokio::time::Instant;
 use wardmesh_common::clock;
 use wardmesh_common::id::NodeId;
 
@@ -137,6 +138,7 @@ impl Node {
         request: &Request,
     ) -> Result<Reply, CallError> {
         tokio::select! {
+            biased;
             reply = self.peers.call(leader, request, OUTCOME_PATIENCE) => reply,
             () = self.succeeded(leader.node) => {
                 Err(CallError::Lost("another node leads now".to_owned()))

@@ -1,5 +1,6 @@
 //! What this node answers to the others' calls.
 
+use bytes::Bytes;
 use openraft::raft::AppendEntriesRequest;
 use quinn::RecvStream;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use crate::raft::network::frame_bytes;
 use crate::raft::network::transfer::receive_file;
 use crate::raft::proposer::{RETRY_AFTER_OVERLOAD, Unavailable};
 use crate::raft::rpc::{Failure, Probed, Reply, Request, SnapshotOffer, Submitted};
-use crate::raft::server::{Refused, Serve};
+use crate::raft::server::{Refused, Serve, understand};
 use crate::raft::snapshot::Incoming;
 use crate::raft::types::{Payload, Snapshot, TypeConfig};
 use crate::state::command::{Action, Submission};
@@ -34,12 +35,34 @@ impl Serve for Node {
 
     async fn serve(&self, from: NodeId, request: Request, stream: &mut RecvStream) -> Reply {
         let answer = match request {
+            Request::Snapshot(offer) => self.install(from, offer, stream).await,
+            request => self.answer(request).await,
+        };
+        answer.unwrap_or_else(Reply::Failed)
+    }
+}
+
+impl Node {
+    /// Answers a call whose bytes came by something else than a stream.
+    pub(super) async fn serve_carried(&self, from: NodeId, bytes: Bytes) -> Reply {
+        let answer = match understand(from, bytes) {
+            Ok(request) => self.answer(request).await,
+            Err((refused, failure)) => {
+                self.refused(refused);
+                Err(failure)
+            }
+        };
+        answer.unwrap_or_else(Reply::Failed)
+    }
+
+    async fn answer(&self, request: Request) -> Result<Reply, Failure> {
+        match request {
             Request::Append(append) => self.append(append).await,
             Request::Vote(vote) => self.raft.vote(vote).await.map(Reply::Vote).map_err(stopped),
             Request::PreVote(vote) => {
                 self.raft.pre_vote(vote).await.map(Reply::Vote).map_err(stopped)
             }
-            Request::Snapshot(offer) => self.install(from, offer, stream).await,
+            Request::Snapshot(_) => Err(Failure::Refused("its file is missing".to_owned())),
             Request::TransferLeader(transfer) => {
                 let handled = self.raft.handle_transfer_leader(transfer).await;
                 handled.map(Reply::TransferLeader).map_err(stopped)
@@ -51,8 +74,7 @@ impl Serve for Node {
             }
             Request::Status => Ok(Reply::Status(self.node_status())),
             Request::Probe => self.probe().await,
-        };
-        answer.unwrap_or_else(Reply::Failed)
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use openraft::ConfigError;
+use openraft::storage::RaftLogStorage;
 use wardmesh_common::id::NodeId;
 use wardmesh_common::tls::{NotAPrincipal, Principal, TlsError};
 
@@ -13,6 +15,7 @@ use super::node::Node;
 use super::settings::Settings;
 use super::volume::{self, VolumeError};
 use super::{Consensus, upkeep};
+use crate::raft::codec::Malformed;
 use crate::raft::log_store::{LogStore, end_process};
 use crate::raft::network::{Network, Peers};
 use crate::raft::proposer::gate::StampClock;
@@ -20,7 +23,7 @@ use crate::raft::proposer::{self, Queue};
 use crate::raft::server::{self, BindError};
 use crate::raft::snapshot::Snapshots;
 use crate::raft::state_machine::{Frozen, Machine, StateMachine};
-use crate::raft::types::Raft;
+use crate::raft::types::{Raft, TypeConfig};
 use crate::state::command::Command;
 use crate::state::receipt::Receipt;
 
@@ -71,27 +74,65 @@ impl Consensus {
         machine: Arc<dyn Machine>,
     ) -> Result<Arc<Self>, StartError> {
         let cluster = cluster(&settings)?;
-        let config = Arc::new(settings.config(&cluster)?);
         let (log, snapshots) = open(&settings).await?;
         let endpoint = server::bind(settings.raft_listen, &settings.identity)?;
         let peers = Peers::new(settings.node_id, cluster.clone(), &settings.identity)?;
+        let parts = Parts { storage: log.clone(), log, snapshots, peers };
+        let mut consensus = Self::over(settings, parts, machine).await?;
+        let serving = server::run(endpoint.clone(), cluster, Arc::clone(&consensus.node));
+        consensus.tasks.push(tokio::spawn(serving));
+        consensus.endpoint = Some(endpoint);
+        Ok(Arc::new(consensus))
+    }
+
+    /// Starts on these parts, without an endpoint: the others' calls come in by
+    /// [`answer`](Self::answer).
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn over<L: RaftLogStorage<TypeConfig>>(
+        settings: Settings,
+        parts: Parts<L>,
+        machine: Arc<dyn Machine>,
+    ) -> Result<Self, StartError> {
+        let Parts { storage, log, snapshots, peers } = parts;
+        let config = Arc::new(settings.config(&cluster(&settings)?)?);
         let peers = Arc::new(peers);
         let clock = Arc::new(StampClock::new());
         let machine = Arc::new(Observed { machine, clock: Arc::clone(&clock) });
         let state_machine = StateMachine::new(machine, Arc::clone(&snapshots));
         let network = Network::new(Arc::clone(&peers));
-        let raft = Raft::new(settings.node_id, config, network, log.clone(), state_machine).await;
+        let raft = Raft::new(settings.node_id, config, network, storage, state_machine).await;
         let raft = raft.map_err(|cause| StartError::Consensus(cause.to_string()))?;
         let (queue, waiting) = Queue::new();
         let node = Arc::new(Node::new(settings, raft, peers, clock, queue, snapshots));
         let tasks = vec![
-            tokio::spawn(server::run(endpoint.clone(), cluster, Arc::clone(&node))),
             tokio::spawn(proposer::run(Arc::clone(&node), waiting)),
             tokio::spawn(upkeep::tick(Arc::clone(&node))),
             tokio::spawn(upkeep::compact(Arc::clone(&node))),
         ];
-        Ok(Arc::new(Self { node, endpoint, log, tasks }))
+        Ok(Self { node, endpoint: None, log, tasks })
     }
+
+    /// Answers the bytes of another node's call, its length left out, with those of the reply.
+    ///
+    /// # Errors
+    /// [`Malformed::Encode`]: none of today's replies can fail.
+    pub async fn answer(&self, from: NodeId, request: Bytes) -> Result<Bytes, Malformed> {
+        self.node.serve_carried(from, request).await.encode()
+    }
+}
+
+/// What consensus stands on.
+pub struct Parts<L> {
+    /// Where openraft keeps log and vote.
+    pub storage: L,
+    /// The log for whoever archives it; `storage` itself, but in a simulation.
+    pub log: LogStore,
+    /// The snapshots.
+    pub snapshots: Arc<Snapshots>,
+    /// The way to the other nodes.
+    pub peers: Peers,
 }
 
 /// The cluster's name, from the certificate, which must be this node's.

@@ -4,10 +4,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use quinn::{ClientConfig, Connection, IdleTimeout, TransportConfig, VarInt};
+use tokio::time::Instant;
 use wardmesh_common::id::NodeId;
 use wardmesh_common::tls::{Identity, RAFT_ALPN, TlsError};
 
@@ -78,11 +80,22 @@ pub(crate) fn transport() -> Arc<TransportConfig> {
     Arc::new(transport)
 }
 
+/// What carries calls to other nodes in QUIC's place: memory, in a simulation.
+pub trait Carrier: Send + Sync {
+    /// Takes a request's bytes to `peer` and brings its answer's back.
+    fn exchange<'a>(
+        &'a self,
+        peer: &'a Peer,
+        request: Bytes,
+    ) -> BoxFuture<'a, Result<Bytes, CallError>>;
+}
+
 /// All connections of this node to others.
 pub struct Peers {
     own: NodeId,
     cluster: String,
     config: ClientConfig,
+    carrier: Option<Arc<dyn Carrier>>,
     slots: parking_lot::Mutex<HashMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
 }
 
@@ -100,7 +113,14 @@ impl Peers {
     pub fn new(own: NodeId, cluster: String, identity: &Identity) -> Result<Self, TlsError> {
         let mut config = ClientConfig::new(Arc::new(identity.client(RAFT_ALPN)?));
         config.transport_config(transport());
-        Ok(Self { own, cluster, config, slots: parking_lot::Mutex::default() })
+        let (carrier, slots) = Default::default();
+        Ok(Self { own, cluster, config, carrier, slots })
+    }
+
+    /// The same, with calls that go by this carrier and not over QUIC.
+    #[must_use]
+    pub fn carried(self, carrier: Arc<dyn Carrier>) -> Self {
+        Self { carrier: Some(carrier), ..self }
     }
 
     /// This node's id.
@@ -121,8 +141,11 @@ impl Peers {
     ) -> Result<Reply, CallError> {
         let bytes = request.encode(self.own)?;
         let exchange = async {
-            let connection = self.connection(peer).await?;
-            exchange(&connection, bytes).await
+            let answer = match &self.carrier {
+                Some(carrier) => carrier.exchange(peer, bytes).await?,
+                None => exchange(&self.connection(peer).await?, bytes).await?,
+            };
+            Ok(Reply::decode(answer)?)
         };
         tokio::time::timeout(limit, exchange).await.unwrap_or(Err(CallError::TimedOut(limit)))
     }
@@ -192,11 +215,11 @@ impl Slot {
 }
 
 /// One call on a stream of its own.
-async fn exchange(connection: &Connection, request: Bytes) -> Result<Reply, CallError> {
+async fn exchange(connection: &Connection, request: Bytes) -> Result<Bytes, CallError> {
     let lost = |cause: &dyn std::fmt::Display| CallError::Lost(cause.to_string());
     let (mut send, mut receive) = connection.open_bi().await.map_err(|cause| lost(&cause))?;
     send.write_chunk(request).await.map_err(|cause| lost(&cause))?;
     send.finish().map_err(|cause| lost(&cause))?;
     let reply = receive.read_to_end(REPLY_LENGTH_MAX).await.map_err(|cause| lost(&cause))?;
-    Ok(Reply::decode(reply.into())?)
+    Ok(reply.into())
 }

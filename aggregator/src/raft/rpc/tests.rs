@@ -92,6 +92,9 @@ fn replies() -> Vec<Reply> {
         Receipt::Accepted,
         Receipt::Refused("no".into()),
         Receipt::Founded(ClusterId([8; 16])),
+        Receipt::Updated { revision: 3 },
+        Receipt::Stale { revision: 4 },
+        Receipt::NotFound,
     ];
     let failures = [
         Failure::NotLeader { leader: Some(3) },
