@@ -46,6 +46,8 @@ pub fn run(replica: &Replica, log: &LogStore, keeping: Keeping, stop: &Arc<Atomi
                 tracing::error!(%cause, "housekeeping");
             }
         }
+        // A step at a time, so that what is applied does not wait.
+        while !stop.load(Ordering::Acquire) && !replica.facets().refresh(&replica.state()) {}
         std::thread::sleep(PERIOD);
     }
 }

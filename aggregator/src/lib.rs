@@ -5,6 +5,7 @@ pub mod backend;
 pub mod cli;
 pub mod config;
 pub mod correlate;
+pub mod facets;
 pub mod housekeeping;
 pub mod http;
 pub mod ingest;

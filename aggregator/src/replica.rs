@@ -10,6 +10,7 @@ use parking_lot::{RwLock, RwLockReadGuard};
 use wardmesh_common::id::{ClusterId, SensorId};
 use wardmesh_common::wire::v1::ArchivedEvent;
 
+use crate::facets::Facets;
 use crate::ingest::Registry;
 use crate::raft::log_store::LogStore;
 use crate::raft::state_machine::{Frozen, Machine};
@@ -22,6 +23,7 @@ use crate::store::{CommandLog, DeviceResolver, Store};
 /// The state and the store of this node.
 pub struct Replica {
     state: RwLock<State>,
+    facets: Facets,
     store: Arc<Store>,
 }
 
@@ -29,12 +31,18 @@ impl Replica {
     /// An empty state beside an open store; consensus restores and replays into it.
     #[must_use]
     pub fn new(store: Arc<Store>) -> Self {
-        Self { state: RwLock::new(State::new()), store }
+        Self { state: RwLock::new(State::new()), facets: Facets::default(), store }
     }
 
     /// The state as of the last applied entry; held only as long as a page takes.
     pub fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read()
+    }
+
+    /// By what devices are found.
+    #[must_use]
+    pub fn facets(&self) -> &Facets {
+        &self.facets
     }
 
     /// The store.
@@ -51,7 +59,12 @@ impl Machine for Replica {
             self.store.commit(index, Vec::new());
             return Receipt::Done;
         };
-        let effects = self.state.write().apply(index, command);
+        let effects = {
+            let mut state = self.state.write();
+            let effects = state.apply(index, command);
+            self.facets.touch(&effects.batches);
+            effects
+        };
         self.store.commit(index, effects.batches);
         effects.receipt
     }
@@ -68,7 +81,9 @@ impl Machine for Replica {
             let what = format!("the snapshot of index {index} holds another state");
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         }
-        *self.state.write() = state;
+        let mut current = self.state.write();
+        self.facets.reset();
+        *current = state;
         Ok(())
     }
 }

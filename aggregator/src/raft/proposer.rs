@@ -16,6 +16,7 @@ use crate::state::receipt::BatchReceipt;
 
 pub(super) mod forward;
 pub(super) mod gate;
+mod hold;
 mod join;
 #[cfg(test)]
 mod tests;
@@ -51,6 +52,9 @@ pub const RETRY_AFTER_OVERLOAD: Duration = Duration::from_millis(100);
 
 /// When to try again while nobody leads: a fraction of an election.
 pub const RETRY_AFTER_NO_LEADER: Duration = Duration::from_millis(250);
+
+/// When to try again after a change of leader: what was under way is lost, but somebody leads.
+pub const RETRY_AFTER_CHANGE: Duration = Duration::from_millis(20);
 
 /// How long a command may take from proposal to receipt before its outcome is called unknown: a
 /// leader change is over sooner, and a disk that needs longer serves nobody.
@@ -88,6 +92,11 @@ impl Unavailable {
             Self::Overloaded { retry_after } | Self::NoLeader { retry_after } => *retry_after,
             Self::Unknown(_) | Self::Stopped(_) => RETRY_AFTER_NO_LEADER,
         }
+    }
+
+    /// The one that was asked leads no more.
+    pub(super) const fn succeeded() -> Self {
+        Self::NoLeader { retry_after: RETRY_AFTER_CHANGE }
     }
 
     pub(super) const fn no_leader() -> Self {

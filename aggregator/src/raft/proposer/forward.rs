@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 
-use super::join::{join, refuse, submissions};
-use super::{Unavailable, Waiting};
+use super::hold::Hold;
+use super::join::{join, propose, refuse, submissions};
+use super::{RETRY_AFTER_CHANGE, Unavailable, Waiting};
 use crate::raft::consensus::node::{Node, Route};
 use crate::raft::network::{CallError, Peer};
 use crate::raft::rpc::{Failure, Reply, Request, Submitted};
@@ -19,6 +21,9 @@ use crate::raft::rpc::{Failure, Reply, Request, Submitted};
 /// Calls to the leader at once: enough that a round trip does not bound the throughput of a few
 /// dozen sensors.
 const FORWARDERS: usize = 8;
+
+/// Commands of a forwarder under way where its node has become leader itself.
+const OWN_MAX: usize = 4;
 
 /// All forwarders of a node.
 pub(super) struct Forwarders {
@@ -49,38 +54,78 @@ impl Forwarders {
 }
 
 async fn run(node: Arc<Node>, mut queue: mpsc::UnboundedReceiver<Waiting>) {
+    let own = Arc::new(Semaphore::new(OWN_MAX));
+    let mut hold = Hold::default();
     while let Some(first) = queue.recv().await {
-        let joined = join(first, &mut queue, Duration::ZERO).await;
-        match node.route() {
-            Route::Other(leader) => forward(&node, &leader, joined).await,
-            // It became leader itself in the meantime: the session sends again, into the queue.
-            Route::Own | Route::Nobody => refuse(joined, &Unavailable::no_leader()),
+        let mut left = join(first, &mut queue, Duration::ZERO).await;
+        let begun = Instant::now();
+        while !left.is_empty() {
+            let refused = match hold.route(&node).await {
+                Route::Other(leader) => forward(&node, &leader, &mut left).await,
+                // It became leader itself in the meantime.
+                Route::Own => {
+                    let Ok(place) = Arc::clone(&own).acquire_owned().await else { return };
+                    propose(&node, std::mem::take(&mut left), place).await;
+                    continue;
+                }
+                Route::Nobody => Err(Unavailable::no_leader()),
+            };
+            if let Err(cause) = refused
+                && (!is_passing(&cause) || !Hold::again(begun).await)
+            {
+                refuse(std::mem::take(&mut left), &cause);
+            }
         }
     }
 }
 
-async fn forward(node: &Node, leader: &Peer, joined: Vec<Waiting>) {
-    let request = Request::Submit(submissions(&joined));
-    match node.call_leader(leader, &request).await {
-        Ok(Reply::Submitted(answers)) if answers.len() == joined.len() => {
-            for (waiting, answer) in joined.into_iter().zip(answers) {
-                waiting.answer(match answer {
-                    Submitted::Applied(receipt, index) => Ok((receipt, index)),
-                    Submitted::Unavailable(retry_after) => Err(Unavailable::Overloaded {
-                        retry_after: Duration::from_millis(retry_after.into()),
-                    }),
-                });
+/// Whether another attempt may end otherwise within moments: batches may be sent twice.
+fn is_passing(cause: &Unavailable) -> bool {
+    match cause {
+        Unavailable::NoLeader { retry_after } => *retry_after <= RETRY_AFTER_CHANGE,
+        Unavailable::Unknown(_) => true,
+        _ => false,
+    }
+}
+
+/// Forwards what is left and answers it, up to the first batch that the leader did not take: that one
+/// and all behind it stay left, so that the order holds when they are forwarded again. What the leader
+/// had taken all the same, it will know as a duplicate.
+async fn forward(node: &Node, leader: &Peer, left: &mut Vec<Waiting>) -> Result<(), Unavailable> {
+    let request = Request::Submit(submissions(left));
+    let answers = match node.call_leader(leader, &request, Duration::ZERO).await {
+        Ok(Reply::Submitted(answers)) if answers.len() == left.len() => answers,
+        Ok(reply) => return Err(unavailable(reply)),
+        Err(cause) => return Err(lost(&cause)),
+    };
+    let taken = answers.iter().take_while(|answer| matches!(answer, Submitted::Applied(..)));
+    let waiting: Vec<_> = left.drain(..taken.count()).collect();
+    let mut waiting = waiting.into_iter();
+    for answer in answers {
+        match (answer, waiting.next()) {
+            (Submitted::Applied(receipt, index), Some(waiting)) => {
+                waiting.answer(Ok((receipt, index)));
             }
+            (Submitted::Unavailable(retry_after), _) => return Err(refused(retry_after)),
+            (Submitted::Applied(..), None) => {}
         }
-        Ok(reply) => refuse(joined, &unavailable(reply)),
-        Err(cause) => refuse(joined, &lost(&cause)),
+    }
+    Ok(())
+}
+
+/// Why the leader did not take a batch, by its milliseconds.
+fn refused(retry_after: u32) -> Unavailable {
+    match Duration::from_millis(retry_after.into()) {
+        moment if moment <= RETRY_AFTER_CHANGE => Unavailable::succeeded(),
+        retry_after => Unavailable::Overloaded { retry_after },
     }
 }
 
 /// What a call's failure means for whoever asked.
 pub(in crate::raft) fn lost(cause: &CallError) -> Unavailable {
     match cause {
-        CallError::Unreachable { .. } => Unavailable::no_leader(),
+        // It may have died a moment ago, and another is elected.
+        CallError::Unreachable { .. } => Unavailable::succeeded(),
         other => Unavailable::Unknown(other.to_string()),
     }
 }
@@ -91,7 +136,7 @@ pub(in crate::raft) fn unavailable(reply: Reply) -> Unavailable {
         Reply::Failed(Failure::Overloaded { retry_after }) => {
             Unavailable::Overloaded { retry_after: Duration::from_millis(retry_after.into()) }
         }
-        Reply::Failed(Failure::NotLeader { .. } | Failure::Stopped(_)) => Unavailable::no_leader(),
+        Reply::Failed(Failure::NotLeader { .. } | Failure::Stopped(_)) => Unavailable::succeeded(),
         other => Unavailable::Unknown(format!("the leader answered: {other:?}")),
     }
 }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::forward::Forwarders;
 use super::gate::Pending;
+use super::hold::Hold;
 use super::{
     Answer, JOINED_BATCHES_MAX, JOINED_LENGTH_MAX, JOINED_LENGTH_MIN, LINGER,
     PROPOSALS_IN_FLIGHT_MAX, Unavailable, Waiting,
@@ -20,12 +21,13 @@ use crate::state::receipt::Receipt;
 pub(in crate::raft) async fn run(node: Arc<Node>, mut queue: mpsc::UnboundedReceiver<Waiting>) {
     let in_flight = Arc::new(Semaphore::new(PROPOSALS_IN_FLIGHT_MAX));
     let forwarders = Forwarders::start(&node);
+    let mut hold = Hold::default();
     while let Some(first) = queue.recv().await {
         let Ok(place) = Arc::clone(&in_flight).acquire_owned().await else { return };
         let alone = in_flight.available_permits() + 1 == PROPOSALS_IN_FLIGHT_MAX;
         let linger = if alone { Duration::ZERO } else { LINGER };
         let joined = join(first, &mut queue, linger).await;
-        match node.route() {
+        match hold.route(&node).await {
             Route::Own => propose(&node, joined, place).await,
             Route::Other(_) => joined.into_iter().for_each(|waiting| forwarders.put(waiting)),
             Route::Nobody => refuse(joined, &Unavailable::no_leader()),
@@ -58,7 +60,7 @@ pub(super) async fn join(
 }
 
 /// The proposal is in the log's order when this returns; its receipts come later.
-async fn propose(node: &Node, joined: Vec<Waiting>, place: OwnedSemaphorePermit) {
+pub(super) async fn propose(node: &Node, joined: Vec<Waiting>, place: OwnedSemaphorePermit) {
     let submissions = submissions(&joined);
     match node.gate.propose(Action::Ingest(submissions)).await {
         Ok(pending) => {
