@@ -100,7 +100,7 @@ pub struct RaftGauges {
     pub store_bytes: Gauge<u64, AtomicU64>,
     /// Devices known.
     pub devices: Gauge<u64, AtomicU64>,
-    /// Findings that are open.
+    /// Findings that are neither resolved nor suppressed.
     pub findings_open: Gauge<u64, AtomicU64>,
 }
 
@@ -160,7 +160,11 @@ impl Metrics {
             raft.store_bytes.clone(),
         );
         registry.register("devices", "Devices known", raft.devices.clone());
-        registry.register("findings_open", "Findings that are open", raft.findings_open.clone());
+        registry.register(
+            "findings_open",
+            "Findings neither resolved nor suppressed",
+            raft.findings_open.clone(),
+        );
         Self { registry, ..this }
     }
 

@@ -7,6 +7,7 @@ pub mod captures;
 pub mod client;
 pub mod cluster;
 pub mod events;
+pub mod ingest;
 pub mod latencies;
 pub mod process;
 pub mod report;

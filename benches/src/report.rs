@@ -10,6 +10,8 @@ pub struct Report {
     bench: &'static str,
     json: bool,
     sections: Vec<Section>,
+    /// Keys of the line of JSON beside the sections.
+    summary: Vec<(&'static str, Value)>,
 }
 
 #[derive(Debug)]
@@ -61,7 +63,7 @@ impl Report {
     #[must_use]
     pub fn new(bench: &'static str) -> Self {
         let json = std::env::args().skip(1).any(|argument| argument == "--json");
-        Self { bench, json, sections: Vec::new() }
+        Self { bench, json, sections: Vec::new(), summary: Vec::new() }
     }
 
     /// The rows from here on are about this.
@@ -95,6 +97,11 @@ impl Report {
         target: Target,
     ) {
         self.row(Row { what: what.into(), value, unit, of: None, target: Some(target) });
+    }
+
+    /// Adds a key of its own to the line of JSON.
+    pub fn summary(&mut self, key: &'static str, value: impl Into<Value>) {
+        self.summary.push((key, value.into()));
     }
 
     fn row(&mut self, row: Row) {
@@ -146,7 +153,11 @@ impl Report {
         let sections = self.sections.iter();
         let sections: Vec<_> =
             sections.map(|s| json!({"title": s.title, "figures": rows(&s.rows)})).collect();
-        json!({ "bench": self.bench, "sections": sections })
+        let mut line = serde_json::Map::new();
+        line.extend(self.summary.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+        line.insert("bench".to_owned(), self.bench.into());
+        line.insert("sections".to_owned(), sections.into());
+        line.into()
     }
 }
 

@@ -64,6 +64,7 @@ const AGGREGATOR: Layers = &[
     ("replica", &["facets", "ingest", "raft", "state", "store"]),
     ("housekeeping", &["facets", "metrics", "raft", "replica", "state", "store"]),
     ("backend", &["facets", "http", "metrics", "raft", "replica", "state", "store"]),
+    ("backfill", &["raft", "replica", "store"]),
     ("aggregator", ALL),
     ("cli", ALL),
 ];

@@ -23,7 +23,7 @@ const LEADER: HeaderName = HeaderName::from_static("wardmesh-leader");
 const LAST_CONTACT: HeaderName = HeaderName::from_static("wardmesh-last-contact-ms");
 
 /// How long `min_index` waits where the request does not say.
-const WAIT_DEFAULT: Duration = Duration::from_secs(10);
+pub(super) const WAIT_DEFAULT: Duration = Duration::from_secs(10);
 
 /// How long it waits at most: below the time limit of a request.
 const WAIT_MAX: Duration = Duration::from_secs(25);
@@ -80,6 +80,11 @@ impl Api {
     async fn await_index(&self, parameters: &Parameters<'_>) -> Result<(), Problem> {
         let wait = parameters.span("wait")?.unwrap_or(WAIT_DEFAULT).min(WAIT_MAX);
         let Some(wanted) = parameters.read::<u64>("min_index")? else { return Ok(()) };
+        self.applied_here(wanted, wait).await.map_err(|problem| problem.at("min_index"))
+    }
+
+    /// Waits until this node has applied what was agreed on at an index.
+    pub(super) async fn applied_here(&self, wanted: u64, wait: Duration) -> Result<(), Problem> {
         let reached = async {
             while self.backend.state().applied() < wanted {
                 tokio::time::sleep(WAIT_STEP).await;
@@ -88,7 +93,7 @@ impl Api {
         tokio::time::timeout(wait, reached).await.map_err(|_| {
             let applied = self.backend.state().applied();
             let detail = format!("This node has applied {applied}, not yet {wanted}.");
-            Problem::new(&kinds::TIMED_OUT, detail).at("min_index").retry_after(WAIT_DEFAULT)
+            Problem::new(&kinds::TIMED_OUT, detail).retry_after(WAIT_DEFAULT)
         })
     }
 

@@ -16,7 +16,6 @@ use crate::state::receipt::BatchReceipt;
 
 pub(super) mod forward;
 pub(super) mod gate;
-mod hold;
 mod join;
 #[cfg(test)]
 mod tests;
@@ -56,6 +55,13 @@ pub const RETRY_AFTER_NO_LEADER: Duration = Duration::from_millis(250);
 /// When to try again after a change of leader: what was under way is lost, but somebody leads.
 pub const RETRY_AFTER_CHANGE: Duration = Duration::from_millis(20);
 
+/// How long batches wait for somebody to lead before they are refused: an election and its begin. A
+/// hand-over is not felt, and who waits here is served before whoever asks again.
+pub const LEADERLESS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two looks for a leader while batches wait: a fraction of a hand-over.
+pub(super) const LEADERLESS_POLL: Duration = Duration::from_millis(5);
+
 /// How long a command may take from proposal to receipt before its outcome is called unknown: a
 /// leader change is over sooner, and a disk that needs longer serves nobody.
 pub const OUTCOME_PATIENCE: Duration = Duration::from_secs(10);
@@ -94,7 +100,7 @@ impl Unavailable {
         }
     }
 
-    /// The one that was asked leads no more.
+    /// Who was asked leads no more.
     pub(super) const fn succeeded() -> Self {
         Self::NoLeader { retry_after: RETRY_AFTER_CHANGE }
     }

@@ -55,6 +55,11 @@ impl<E: Entity> Table<E> {
         self.rows.get(key).map(|row| row.entity.as_ref())
     }
 
+    /// The keyed hash of a settled entity.
+    pub(super) fn hash_of(&self, key: &E::Key) -> Option<u64> {
+        self.rows.get(key).map(|row| row.hash)
+    }
+
     /// The entity, to change: it will be hashed again.
     pub(super) fn get_mut(&mut self, key: &E::Key) -> Option<&mut E> {
         let row = self.rows.get_mut(key)?;

@@ -8,22 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::hold::Hold;
-use super::join::{join, propose, refuse, submissions};
-use super::{RETRY_AFTER_CHANGE, Unavailable, Waiting};
+use super::join::{join, refuse, settle, submissions};
+use super::{
+    Answer, LEADERLESS_PATIENCE, LEADERLESS_POLL, RETRY_AFTER_CHANGE, Unavailable, Waiting,
+};
 use crate::raft::consensus::node::{Node, Route};
 use crate::raft::network::{CallError, Peer};
 use crate::raft::rpc::{Failure, Reply, Request, Submitted};
+use crate::state::command::Action;
 
 /// Calls to the leader at once: enough that a round trip does not bound the throughput of a few
 /// dozen sensors.
 const FORWARDERS: usize = 8;
-
-/// Commands of a forwarder under way where its node has become leader itself.
-const OWN_MAX: usize = 4;
 
 /// All forwarders of a node.
 pub(super) struct Forwarders {
@@ -54,78 +53,85 @@ impl Forwarders {
 }
 
 async fn run(node: Arc<Node>, mut queue: mpsc::UnboundedReceiver<Waiting>) {
-    let own = Arc::new(Semaphore::new(OWN_MAX));
-    let mut hold = Hold::default();
     while let Some(first) = queue.recv().await {
-        let mut left = join(first, &mut queue, Duration::ZERO).await;
-        let begun = Instant::now();
-        while !left.is_empty() {
-            let refused = match hold.route(&node).await {
-                Route::Other(leader) => forward(&node, &leader, &mut left).await,
-                // It became leader itself in the meantime.
-                Route::Own => {
-                    let Ok(place) = Arc::clone(&own).acquire_owned().await else { return };
-                    propose(&node, std::mem::take(&mut left), place).await;
-                    continue;
-                }
-                Route::Nobody => Err(Unavailable::no_leader()),
+        let joined = join(first, &mut queue, Duration::ZERO).await;
+        deliver(&node, joined).await;
+    }
+}
+
+/// Brings batches to whoever leads. After a change of leader it is tried again for a while: their
+/// order holds, since nothing overtakes them here.
+async fn deliver(node: &Node, mut joined: Vec<Waiting>) {
+    let deadline = Instant::now() + LEADERLESS_PATIENCE;
+    loop {
+        joined = match node.route() {
+            Route::Other(leader) => match forward(node, &leader, joined).await {
+                None => return,
+                Some(joined) => joined,
+            },
+            // It became leader itself in the meantime.
+            Route::Own => return propose(node, joined).await,
+            Route::Nobody => joined,
+        };
+        if Instant::now() >= deadline {
+            return refuse(joined, &Unavailable::no_leader());
+        }
+        tokio::time::sleep(LEADERLESS_POLL).await;
+    }
+}
+
+async fn propose(node: &Node, joined: Vec<Waiting>) {
+    match node.gate.propose(Action::Ingest(submissions(&joined))).await {
+        Ok(pending) => settle(joined, pending).await,
+        Err(unavailable) => refuse(joined, &unavailable),
+    }
+}
+
+/// Gives back what the leader did not take, or may not have taken because it is lost: sent once more,
+/// it is a duplicate at worst. From the first such batch on all is given back, whatever became of it,
+/// so that the order holds.
+async fn forward(node: &Node, leader: &Peer, mut joined: Vec<Waiting>) -> Option<Vec<Waiting>> {
+    let request = Request::Submit(submissions(&joined));
+    match node.call_leader(leader, &request, Duration::ZERO).await {
+        Ok(Reply::Submitted(answers)) if answers.len() == joined.len() => {
+            let passing = |answer: &Submitted| match answer {
+                Submitted::Applied(..) => false,
+                Submitted::Unavailable(retry_after) => is_passing(*retry_after),
             };
-            if let Err(cause) = refused
-                && (!is_passing(&cause) || !Hold::again(begun).await)
-            {
-                refuse(std::mem::take(&mut left), &cause);
-            }
+            let taken = answers.iter().position(passing).unwrap_or(joined.len());
+            let left = joined.split_off(taken);
+            joined.into_iter().zip(answers).for_each(|(waiting, answer)| {
+                waiting.answer(answered(answer));
+            });
+            (!left.is_empty()).then_some(left)
+        }
+        Ok(Reply::Failed(Failure::NotLeader { .. } | Failure::Stopped(_))) | Err(_) => Some(joined),
+        Ok(reply) => {
+            refuse(joined, &unavailable(reply));
+            None
         }
     }
 }
 
-/// Whether another attempt may end otherwise within moments: batches may be sent twice.
-fn is_passing(cause: &Unavailable) -> bool {
-    match cause {
-        Unavailable::NoLeader { retry_after } => *retry_after <= RETRY_AFTER_CHANGE,
-        Unavailable::Unknown(_) => true,
-        _ => false,
-    }
+/// Whether a batch that was refused for so many milliseconds was refused by a leader that is one no
+/// more.
+fn is_passing(retry_after: u32) -> bool {
+    Duration::from_millis(retry_after.into()) <= RETRY_AFTER_CHANGE
 }
 
-/// Forwards what is left and answers it, up to the first batch that the leader did not take: that one
-/// and all behind it stay left, so that the order holds when they are forwarded again. What the leader
-/// had taken all the same, it will know as a duplicate.
-async fn forward(node: &Node, leader: &Peer, left: &mut Vec<Waiting>) -> Result<(), Unavailable> {
-    let request = Request::Submit(submissions(left));
-    let answers = match node.call_leader(leader, &request, Duration::ZERO).await {
-        Ok(Reply::Submitted(answers)) if answers.len() == left.len() => answers,
-        Ok(reply) => return Err(unavailable(reply)),
-        Err(cause) => return Err(lost(&cause)),
-    };
-    let taken = answers.iter().take_while(|answer| matches!(answer, Submitted::Applied(..)));
-    let waiting: Vec<_> = left.drain(..taken.count()).collect();
-    let mut waiting = waiting.into_iter();
-    for answer in answers {
-        match (answer, waiting.next()) {
-            (Submitted::Applied(receipt, index), Some(waiting)) => {
-                waiting.answer(Ok((receipt, index)));
-            }
-            (Submitted::Unavailable(retry_after), _) => return Err(refused(retry_after)),
-            (Submitted::Applied(..), None) => {}
+fn answered(answer: Submitted) -> Answer {
+    match answer {
+        Submitted::Applied(receipt, index) => Ok((receipt, index)),
+        Submitted::Unavailable(retry_after) => {
+            Err(Unavailable::Overloaded { retry_after: Duration::from_millis(retry_after.into()) })
         }
-    }
-    Ok(())
-}
-
-/// Why the leader did not take a batch, by its milliseconds.
-fn refused(retry_after: u32) -> Unavailable {
-    match Duration::from_millis(retry_after.into()) {
-        moment if moment <= RETRY_AFTER_CHANGE => Unavailable::succeeded(),
-        retry_after => Unavailable::Overloaded { retry_after },
     }
 }
 
 /// What a call's failure means for whoever asked.
 pub(in crate::raft) fn lost(cause: &CallError) -> Unavailable {
     match cause {
-        // It may have died a moment ago, and another is elected.
-        CallError::Unreachable { .. } => Unavailable::succeeded(),
+        CallError::Unreachable { .. } => Unavailable::no_leader(),
         other => Unavailable::Unknown(other.to_string()),
     }
 }
@@ -136,7 +142,7 @@ pub(in crate::raft) fn unavailable(reply: Reply) -> Unavailable {
         Reply::Failed(Failure::Overloaded { retry_after }) => {
             Unavailable::Overloaded { retry_after: Duration::from_millis(retry_after.into()) }
         }
-        Reply::Failed(Failure::NotLeader { .. } | Failure::Stopped(_)) => Unavailable::succeeded(),
+        Reply::Failed(Failure::NotLeader { .. } | Failure::Stopped(_)) => Unavailable::no_leader(),
         other => Unavailable::Unknown(format!("the leader answered: {other:?}")),
     }
 }

@@ -58,6 +58,11 @@ impl Gate {
         Self { raft, clock, order: tokio::sync::Mutex::default(), logged: AtomicU64::new(0) }
     }
 
+    /// Lets nothing through for as long as the answer lives.
+    pub(in crate::raft) async fn hold(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.order.lock().await
+    }
+
     /// Stamps the command and hands it over. When this returns, its place among the commands of this
     /// node is settled; whether it gets into the log is told by the [`Pending`].
     pub(in crate::raft) async fn propose(&self, action: Action) -> Result<Pending, Unavailable> {

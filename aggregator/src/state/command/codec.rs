@@ -5,12 +5,13 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use rkyv::{Archive, Deserialize, Serialize, rancor};
-use wardmesh_common::id::{ClusterId, NotAnId, SensorId};
+use wardmesh_common::id::{ClusterId, FindingId, MintedId, NotAnId, SensorId};
 use wardmesh_common::map::HashKey;
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
 
-use super::{Action, Command, DefineSite, Enrol, OpenEpoch, Skip, Submission};
+use super::{Action, Command, DefineSite, Enrol, OpenEpoch, Skip, Submission, UpdateFinding};
+use crate::state::findings::Status;
 
 /// The frozen form of a command, its frames left out.
 #[derive(Archive, Serialize, Deserialize)]
@@ -31,6 +32,7 @@ enum Form {
     Enrol { sensor: [u8; 16], tenant: String, site: String, name: String },
     Revoke([u8; 16]),
     Tick,
+    UpdateFinding(UpdateForm),
 }
 
 #[derive(Archive, Serialize, Deserialize)]
@@ -49,6 +51,17 @@ struct SkipForm {
     chain: u64,
     events: u32,
     reason: String,
+}
+
+#[derive(Archive, Serialize, Deserialize)]
+struct UpdateForm {
+    tenant: String,
+    finding: [u8; 16],
+    expected: Vec<u64>,
+    status: Option<u8>,
+    assignee: Option<String>,
+    note: Option<String>,
+    by: String,
 }
 
 /// Why an entry's bytes are no command: the node must stop, for it cannot follow its cluster.
@@ -157,6 +170,15 @@ fn form(action: &Action) -> Form {
         },
         Action::Revoke(sensor) => Form::Revoke(sensor.0),
         Action::Tick => Form::Tick,
+        Action::UpdateFinding(update) => Form::UpdateFinding(UpdateForm {
+            tenant: update.tenant.to_string(),
+            finding: update.finding.0.0.to_le_bytes(),
+            expected: update.expected.clone(),
+            status: update.status.map(Status::code),
+            assignee: update.assignee.clone(),
+            note: update.note.clone(),
+            by: update.by.clone(),
+        }),
     }
 }
 
@@ -196,7 +218,20 @@ fn action(form: Form, frames: Bytes) -> Result<Action, NotACommand> {
         }),
         Form::Revoke(sensor) => Action::Revoke(SensorId(sensor)),
         Form::Tick => Action::Tick,
+        Form::UpdateFinding(update) => Action::UpdateFinding(UpdateFinding {
+            tenant: update.tenant.parse()?,
+            finding: FindingId(MintedId(u128::from_le_bytes(update.finding))),
+            expected: update.expected,
+            status: update.status.map(status).transpose()?,
+            assignee: update.assignee,
+            note: update.note,
+            by: update.by,
+        }),
     })
+}
+
+fn status(code: u8) -> Result<Status, NotACommand> {
+    Status::from_code(code).ok_or(NotACommand::Layout)
 }
 
 fn submissions(parts: Vec<Part>, mut frames: Bytes) -> Result<Vec<Submission>, NotACommand> {
@@ -259,6 +294,15 @@ mod tests {
             }),
             Action::Revoke(sensor),
             Action::Tick,
+            Action::UpdateFinding(UpdateFinding {
+                tenant: "default".parse().unwrap(),
+                finding: FindingId(MintedId(7)),
+                expected: vec![3],
+                status: Some(Status::Resolved),
+                assignee: None,
+                note: Some("cable".into()),
+                by: "admin".into(),
+            }),
         ]
     }
 

@@ -10,3 +10,4 @@ mod limits;
 mod merging;
 mod registry;
 mod replicas;
+mod updates;
