@@ -8,10 +8,12 @@
 mod demo_once;
 mod disk_full;
 mod every_node_answers;
+mod hand_over;
 mod harness;
 mod hostile_sensor;
 mod leader_asleep;
 mod leader_killed;
+mod membership;
 mod no_patient;
 mod restart;
 mod sensor_killed;
