@@ -43,8 +43,11 @@ pub fn run(replica: &Replica, consensus: &Consensus, keeping: Keeping, stop: &At
                 }
             }
         }
+        // What could not be written has ended the process.
+        let _ = log.mark();
         std::thread::sleep(PERIOD);
     }
+    let _ = log.mark();
 }
 
 /// Writes an archive file where one is due; `archived_at` is the log's size after the last one.
