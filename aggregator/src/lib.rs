@@ -15,3 +15,4 @@ pub mod raft;
 pub mod replica;
 pub mod state;
 pub mod store;
+mod waiting;

@@ -7,6 +7,7 @@
 
 mod damaged_disk;
 mod demo_once;
+mod disk_full;
 mod every_node_answers;
 mod harness;
 mod hostile_sensor;

@@ -19,6 +19,7 @@ const COMMON: Layers = &[
     ("golden", &[]),
     ("config", &["text"]),
     ("telemetry", &[]),
+    ("space", &[]),
     ("id", &["time", "map"]),
     ("clock", &["time"]),
     ("event", &["net", "time"]),
@@ -64,6 +65,7 @@ const AGGREGATOR: Layers = &[
     ("housekeeping", &["metrics", "raft", "replica", "state", "store"]),
     ("backfill", &["raft", "replica", "store"]),
     ("backend", &["http", "metrics", "raft", "replica", "state", "store"]),
+    ("waiting", &["http"]),
     ("aggregator", ALL),
     ("cli", ALL),
 ];

@@ -135,6 +135,14 @@ pub enum ProposeError {
         /// When to repeat.
         retry_after: Duration,
     },
+    /// Volumes are full, so that nothing was proposed: repeat when there is room.
+    #[error("{why}")]
+    DiskFull {
+        /// Whose, in words.
+        why: String,
+        /// When to repeat.
+        retry_after: Duration,
+    },
     /// It may or may not have been agreed on: look before repeating.
     #[error("the command was not confirmed in time; it may still take effect")]
     TimedOut,

@@ -13,9 +13,10 @@ use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use parking_lot::{Mutex, RwLock};
 use raft_log::RaftLog;
 use raft_log::api::raft_log_writer::RaftLogWriter;
+use wardmesh_common::space::{Level, Space};
 
-use super::{REPLACE, folder};
 use super::types::{Entry, LogId, TypeConfig, Vote};
+use super::{REPLACE, folder};
 
 mod mark;
 mod reader;
@@ -53,7 +54,9 @@ pub type Fatal = Arc<dyn Fn(&str) + Send + Sync>;
 #[must_use]
 pub fn end_process() -> Fatal {
     Arc::new(|reason| {
-        tracing::error!(reason, "the node cannot go on and ends");
+        let next = "the next start checks every record before it takes part, and waits for room \
+                    where there is none";
+        tracing::error!(reason, next, "the node cannot go on and ends");
         std::process::exit(EXIT_IO)
     })
 }
@@ -77,6 +80,8 @@ pub struct LogStore {
     log: Arc<RwLock<RaftLog<Types>>>,
     mark: Arc<Mutex<Mark>>,
     fatal: Fatal,
+    /// The room on its volume, where that is watched.
+    space: Option<Arc<Space>>,
 }
 
 impl LogStore {
@@ -104,8 +109,16 @@ impl LogStore {
             _ => error,
         })?;
         let (log, mark) = (Arc::new(RwLock::new(log)), Arc::new(Mutex::new(mark)));
-        let store = Self { log, mark, fatal };
+        let store = Self { log, mark, fatal, space: None };
         store.sync()?;
+        let Range { start, end } = store.kept();
+        let bytes = store.size_on_disk();
+        tracing::info!(
+            from = start,
+            to = end,
+            bytes,
+            "every record of the Raft log was read and is whole"
+        );
         Ok(store)
     }
 
@@ -117,12 +130,16 @@ impl LogStore {
     pub fn mark(&self) -> io::Result<()> {
         let mut mark = self.mark.lock();
         let end = self.log.read().stat().open_chunk.global_end;
-        if !mark.is_before(end) {
+        if self.is_spent() || !mark.is_before(end) {
             return Ok(());
         }
         self.sync()?;
         mark.write(end).inspect_err(|error| {
-            (self.fatal)(&format!("how long the Raft log is cannot be written to disk: {error}"));
+            // A later note says the same.
+            if error.kind() != ErrorKind::StorageFull {
+                let what = "how long the Raft log is cannot be written to disk";
+                (self.fatal)(&format!("{what}: {error}"));
+            }
         })
     }
 
@@ -135,6 +152,16 @@ impl LogStore {
         let located = tail::damaged_somewhere(self.log.read().config(), &error);
         (self.fatal)(&format!("entry {index} cannot be read: {located}"));
         located
+    }
+
+    /// The same log, which leaves out what can wait while its volume is full to the brim.
+    #[must_use]
+    pub fn on(self, space: Arc<Space>) -> Self {
+        Self { space: Some(space), ..self }
+    }
+
+    fn is_spent(&self) -> bool {
+        self.space.as_ref().is_some_and(|space| space.level() == Level::Spent)
     }
 
     /// Indexes of the entries that are kept; empty if there are none.
@@ -233,7 +260,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     /// Written, not synced: the next append's sync carries it, and an older one only means that a
     /// start learns of the last commits from its peers.
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
-        let Some(id) = committed.map(Id) else { return Ok(()) };
+        let Some(id) = committed.map(Id).filter(|_| !self.is_spent()) else { return Ok(()) };
         self.write(|log| {
             let state = log.log_state();
             // A snapshot may have brought what the log never had: then the snapshot says it.

@@ -36,7 +36,8 @@ impl State {
     /// Passes over a membership: whoever it leaves out is retired.
     pub fn reconfigure(&mut self, index: u64, gone: &[NodeId]) {
         let at = self.core.at;
-        for id in gone.iter().copied().filter(|id| self.retired(*id).is_none()).collect::<Vec<_>>() {
+        for id in gone.iter().copied().filter(|id| self.retired(*id).is_none()).collect::<Vec<_>>()
+        {
             self.retired.insert(RetiredNode { id, at, index });
         }
         self.settle(index);

@@ -106,6 +106,16 @@ impl StoreError {
         }
     }
 
+    /// Whether a sync failed for another reason than want of room: what the disk then holds is
+    /// unknown, and trying again may succeed without having written anything.
+    #[must_use]
+    pub fn is_of_the_disk(&self) -> bool {
+        match self {
+            Self::Io { doing: "sync", cause, .. } => cause.kind() != io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+
     /// For `map_err`: names the act and the path.
     pub(super) fn io(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
         move |cause| Self::Io { doing, path: path.to_owned(), cause }

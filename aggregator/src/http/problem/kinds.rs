@@ -74,6 +74,11 @@ kinds! {
     OVERLOADED = 503 "overloaded", "The node has too much to do",
         "So many requests are being served that this one was turned away at once. Repeat it after the \
          time in Retry-After.";
+    DISK_FULL = 507 "disk-full", "The cluster's volumes are full",
+        "The volume of the leader has no room and no other node could take over, or so many volumes are \
+         full that there is no majority. Nothing was changed and nothing is lost: sensors keep what they \
+         see, reads go on. Free space or enlarge the volumes that the finding 'node-disk-full' and the \
+         nodes' readiness name; no restart is needed. Repeat after the time in Retry-After.";
     UNAVAILABLE = 503 "unavailable", "It cannot be read now",
         "The data is there but cannot be read at this moment, for instance while an index is rebuilt. \
          Repeat after the time in Retry-After, or ask another node.";

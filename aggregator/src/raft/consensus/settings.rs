@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use openraft::{Config, ConfigError, SnapshotPolicy};
 use wardmesh_common::id::NodeId;
+use wardmesh_common::space::Space;
 use wardmesh_common::tls::Identity;
 
 use crate::raft::types::Member;
@@ -35,11 +36,16 @@ pub struct Settings {
     pub identity: Identity,
     /// Heartbeats and elections.
     pub timing: Timing,
+    /// Whether a read of [`Consistency::Leader`](super::Consistency::Leader) trusts the leader's lease
+    /// and so that no machine's clock stands still; else a quorum confirms the leader for it as well.
+    pub lease_reads: bool,
     /// Snapshots and purges.
     pub compaction: Compaction,
     /// The last index that the event archive holds durably: a purge never passes it. A node without
     /// an archive answers `u64::MAX`.
     pub archived_through: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// The room that the volume has.
+    pub space: Arc<Space>,
 }
 
 /// Heartbeats and elections (Raft paper, section 5.6: broadcast time ≪ election timeout).

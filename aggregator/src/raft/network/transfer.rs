@@ -56,7 +56,7 @@ impl Peers {
         file: SnapshotFile,
     ) -> Result<Reply, CallError> {
         let (offset, length) = (offer.offset, offer.length);
-        let request = Request::Snapshot(offer).encode(self.own())?;
+        let request = Request::Snapshot(offer).encode(self.sender())?;
         let connection = self.connection(peer).await?;
         let (mut send, mut receive) = connection.open_bi().await.map_err(lost)?;
         send.write_chunk(request).await.map_err(lost)?;

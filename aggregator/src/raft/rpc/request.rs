@@ -2,9 +2,10 @@
 
 use bytes::BufMut;
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
-use wardmesh_common::id::SensorId;
+use wardmesh_common::id::{ClusterId, SensorId};
 use wardmesh_common::time::Timestamp;
 
+use super::change::{change, put_change};
 use super::{HistoryName, Request, SnapshotName, SnapshotOffer, Unreadable};
 use crate::raft::codec::{self, Malformed, Reader};
 use crate::raft::types::{Entry, TypeConfig};
@@ -20,9 +21,12 @@ const PROPOSE: u8 = 7;
 const READ_INDEX: u8 = 8;
 const STATUS: u8 = 9;
 const PROBE: u8 = 10;
+const JOIN: u8 = 11;
+const CHANGE: u8 = 12;
 const HISTORY_FILES: u8 = 14;
 const HISTORY_BYTES: u8 = 15;
 const SNAPSHOT_HELD: u8 = 16;
+const ROOM: u8 = 18;
 
 /// Appends the body and returns its kind.
 pub(super) fn put(out: &mut Vec<u8>, request: &Request) -> Result<u8, Malformed> {
@@ -67,6 +71,14 @@ pub(super) fn put(out: &mut Vec<u8>, request: &Request) -> Result<u8, Malformed>
         }
         Request::Status => STATUS,
         Request::Probe => PROBE,
+        Request::Join(cluster) => {
+            out.put_slice(&cluster.0);
+            JOIN
+        }
+        Request::Change(change) => {
+            put_change(out, change);
+            CHANGE
+        }
         Request::HistoryFiles { below } => {
             out.put_u64_le(*below);
             HISTORY_FILES
@@ -84,6 +96,7 @@ pub(super) fn put(out: &mut Vec<u8>, request: &Request) -> Result<u8, Malformed>
             out.put_u32_le(name.sum);
             SNAPSHOT_HELD
         }
+        Request::Room => ROOM,
     })
 }
 
@@ -110,6 +123,8 @@ pub(super) fn read(kind: u8, reader: &mut Reader) -> Result<Request, Unreadable>
         READ_INDEX => Request::ReadIndex { linearizable: reader.bool("consistency")? },
         STATUS => Request::Status,
         PROBE => Request::Probe,
+        JOIN => Request::Join(cluster(reader)?),
+        CHANGE => Request::Change(change(reader)?),
         HISTORY_FILES => Request::HistoryFiles { below: reader.u64("bound")? },
         HISTORY_BYTES => Request::HistoryBytes {
             file: HistoryName { first: reader.u64("file")?, through: reader.u64("file")? },
@@ -121,8 +136,14 @@ pub(super) fn read(kind: u8, reader: &mut Reader) -> Result<Request, Unreadable>
             length: reader.u64("snapshot's length")?,
             sum: reader.u32("snapshot's checksum")?,
         }),
+        ROOM => Request::Room,
         other => return Err(Malformed::Unknown("kind", other.into()).into()),
     })
+}
+
+pub(super) fn cluster(reader: &mut Reader) -> Result<ClusterId, Malformed> {
+    let id = reader.take(16, "cluster")?;
+    Ok(ClusterId(*id.first_chunk().ok_or(Malformed::Short("cluster"))?))
 }
 
 fn put_append(
