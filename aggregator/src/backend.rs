@@ -10,6 +10,7 @@ use wardmesh_common::id::{ClusterId, TenantId};
 use wardmesh_common::map::HashKey;
 use wardmesh_common::space::{Level, Room, Space};
 
+use crate::facets::Facets;
 use crate::http::backend::{
     Answered, Backend, ChangeFailure, Check, ClusterStatus, Consistency, EventsError, Founded,
     Freshness, InitError, InitRequest, Member, MemberChange, MemberChanged, MemberStatus,
@@ -114,6 +115,10 @@ impl Backend for NodeBackend {
 
     fn state(&self) -> Reading<'_> {
         Box::new(self.replica.state())
+    }
+
+    fn facets(&self) -> Option<&Facets> {
+        Some(self.replica.facets())
     }
 
     fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<EventPage, EventsError>> {

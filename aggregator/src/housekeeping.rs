@@ -51,14 +51,19 @@ pub fn run(
                 Err(cause) => tracing::error!(%cause, "housekeeping"),
             }
         }
+        // What could not be written has ended the process.
+        let _ = log.mark();
         if let Some(cause) = replica.store().progress().failed
             && ran_full(&cause)
             && space.level() > Level::Critical
         {
             fatal(&format!("{cause}; there is room again: the next start builds it anew"));
         }
+        // A step at a time, so that what is applied does not wait.
+        while !stop.load(Ordering::Acquire) && !replica.facets().refresh(&replica.state()) {}
         std::thread::sleep(PERIOD);
     }
+    let _ = log.mark();
 }
 
 /// Whether the query index failed for want of room, after which sled takes nothing more.

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod damaged_disk;
 mod demo_once;
 mod disk_full;
 mod every_node_answers;

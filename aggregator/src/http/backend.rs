@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use wardmesh_common::id::{ClusterId, NodeId, TenantId};
 
+use crate::facets::Facets;
 use crate::state::State;
 use crate::state::command::Action;
 use crate::state::receipt::Receipt;
@@ -28,6 +29,11 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The applied state. A lock behind it is held for one page at most.
     fn state(&self) -> Reading<'_>;
+
+    /// By what devices are found; `None` where that is to be looked for in the state.
+    fn facets(&self) -> Option<&Facets> {
+        None
+    }
 
     /// A page of events in log order.
     fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<EventPage, EventsError>>;

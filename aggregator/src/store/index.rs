@@ -24,6 +24,7 @@ use super::key::{self, Place, Subject};
 use super::{Rows, StoreError, row};
 use crate::state::effects::AppliedBatch;
 
+mod cover;
 mod meta;
 mod opening;
 mod writer;
@@ -295,19 +296,20 @@ impl Index {
         let Some(subject) = subject else {
             return self.visit_range(tenant, from, end, &mut visitor).map(drop);
         };
-        let first = key::subject(tenant, subject, key::block(from.index));
+        let first = key::subject(tenant, subject, key::group(key::block(from.index)));
         let last = key::subject(tenant, subject, u64::MAX);
+        let mut next = from;
         for entry in self.db.range(first..=last) {
-            let (found, _) = entry.map_err(StoreError::index)?;
-            let block = key::read_block(&found).unwrap_or(u64::MAX);
-            let begin = block.saturating_mul(key::BLOCK_ENTRIES);
-            let (begin, end) = (
-                Place { index: begin, ordinal: 0 }.max(from),
-                Place { index: begin.saturating_add(key::BLOCK_ENTRIES - 1), ordinal: u32::MAX },
-            );
-            if self.visit_range(tenant, begin, end, &mut visitor)?.is_break() {
+            let (key, value) = entry.map_err(StoreError::index)?;
+            let blocks = cover::blocks(&key, &value).ok_or_else(damaged)?;
+            let place =
+                |block: u64| Place { index: block.saturating_mul(key::BLOCK_ENTRIES), ordinal: 0 };
+            // Rows may overlap, and the first may end before the place that is asked for.
+            let (begin, end) = (place(blocks.start).max(next), place(blocks.end));
+            if begin < end && self.visit_range(tenant, begin, end, &mut visitor)?.is_break() {
                 break;
             }
+            next = next.max(end);
         }
         Ok(())
     }
@@ -316,10 +318,10 @@ impl Index {
         &self,
         tenant: &TenantId,
         from: Place,
-        through: Place,
+        until: Place,
         visitor: &mut impl FnMut(u64, AppliedBatch) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<ControlFlow<()>, StoreError> {
-        for entry in self.db.range(key::batch(tenant, from)..=key::batch(tenant, through)) {
+        for entry in self.db.range(key::batch(tenant, from)..key::batch(tenant, until)) {
             let (key, value) = entry.map_err(StoreError::index)?;
             let (place, batch) = read(&key, &value).ok_or_else(damaged)?;
             if visitor(place.index, batch)?.is_break() {
