@@ -59,6 +59,8 @@ pub fn run(
         {
             fatal(&format!("{cause}; there is room again: the next start builds it anew"));
         }
+        // A step at a time, so that what is applied does not wait.
+        while !stop.load(Ordering::Acquire) && !replica.facets().refresh(&replica.state()) {}
         std::thread::sleep(PERIOD);
     }
     let _ = log.mark();

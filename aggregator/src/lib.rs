@@ -6,6 +6,7 @@ pub mod backfill;
 pub mod cli;
 pub mod config;
 pub mod correlate;
+pub mod facets;
 pub mod housekeeping;
 pub mod http;
 pub mod ingest;

@@ -157,28 +157,29 @@ impl Node {
         Arc::clone(&self.raft.metrics().borrow_watched().membership_config)
     }
 
-    /// Asks the leader. When another one leads, the old one gets one more lease to answer what it had
+    /// Asks the leader. When another one leads, the old one gets so much `grace` to answer what it had
     /// taken; a stopped disk can keep it silent for much longer.
     pub(in crate::raft) async fn call_leader(
         &self,
         leader: &Peer,
         request: &Request,
+        grace: Duration,
     ) -> Result<Reply, CallError> {
         tokio::select! {
             biased;
             reply = self.peers.call(leader, request, OUTCOME_PATIENCE) => reply,
-            () = self.succeeded(leader.node) => {
+            () = self.succeeded(leader.node, grace) => {
                 Err(CallError::Lost("another node leads now".to_owned()))
             }
         }
     }
 
-    async fn succeeded(&self, old: Option<NodeId>) {
+    async fn succeeded(&self, old: Option<NodeId>, grace: Duration) {
         let mut metrics = self.raft.metrics();
         loop {
             let leader = metrics.borrow_watched().current_leader;
             if leader.is_some() && leader != old {
-                return tokio::time::sleep(self.settings.timing.election_max).await;
+                return tokio::time::sleep(grace).await;
             }
             if metrics.changed().await.is_err() {
                 return;
@@ -212,6 +213,7 @@ impl Node {
             term: metrics.current_term,
             committed: index(metrics.local_committed.as_ref()),
             applied: index(metrics.last_applied.as_ref()),
+            snapshot: index(metrics.snapshot.as_ref()),
             last_leader_contact: if leads { acked } else { self.silence() },
             voters: membership.voter_ids().collect(),
             members: membership.nodes().map(|(id, member)| (*id, member.clone())).collect(),

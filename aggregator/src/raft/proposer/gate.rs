@@ -131,7 +131,7 @@ impl Pending {
         let answer = answer.map_err(|_| unknown(format!("nothing after {OUTCOME_PATIENCE:?}")))?;
         match answer.map_err(|_| unknown("consensus has stopped".to_owned()))? {
             Ok(written) => Ok((written.data.receipt, written.data.index)),
-            Err(ClientWriteError::ForwardToLeader(_)) => Err(Unavailable::no_leader()),
+            Err(ClientWriteError::ForwardToLeader(_)) => Err(Unavailable::succeeded()),
             Err(discarded) => Err(unknown(discarded.to_string())),
         }
     }
