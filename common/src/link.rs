@@ -15,6 +15,7 @@ use crate::wire::FRAME_LENGTH_MAX;
 use crate::wire::frame::HEADER_LENGTH;
 
 pub mod quic;
+pub mod silence;
 
 /// Bytes before each frame.
 pub const PREFIX_LENGTH: usize = 12;
@@ -78,6 +79,22 @@ pub trait Incoming: Send {
     fn fill<'a>(&'a mut self, buffer: &'a mut [u8]) -> Carried<'a, Result<bool, LinkError>>;
 }
 
+impl Outgoing for Sender {
+    fn write(&mut self, chunks: [Bytes; 2]) -> Carried<'_, Result<(), LinkError>> {
+        (**self).write(chunks)
+    }
+
+    fn finish(&mut self) -> Carried<'_, ()> {
+        (**self).finish()
+    }
+}
+
+impl Incoming for Receiver {
+    fn fill<'a>(&'a mut self, buffer: &'a mut [u8]) -> Carried<'a, Result<bool, LinkError>> {
+        (**self).fill(buffer)
+    }
+}
+
 /// Why a frame could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
@@ -95,7 +112,7 @@ pub enum LinkError {
 ///
 /// # Errors
 /// [`LinkError`]. Nothing is allocated before the length is checked.
-pub async fn receive(stream: &mut Receiver) -> Result<Option<(Timestamp, Bytes)>, LinkError> {
+pub async fn receive(stream: &mut impl Incoming) -> Result<Option<(Timestamp, Bytes)>, LinkError> {
     let mut prefix = [0; PREFIX_LENGTH];
     if !stream.fill(&mut prefix).await? {
         return Ok(None);
@@ -116,7 +133,11 @@ pub async fn receive(stream: &mut Receiver) -> Result<Option<(Timestamp, Bytes)>
 ///
 /// # Errors
 /// Where the stream or connection is gone.
-pub async fn send(stream: &mut Sender, at: Timestamp, frame: Bytes) -> Result<(), LinkError> {
+pub async fn send(
+    stream: &mut impl Outgoing,
+    at: Timestamp,
+    frame: Bytes,
+) -> Result<(), LinkError> {
     let mut prefix = Vec::with_capacity(PREFIX_LENGTH);
     prefix.extend_from_slice(&(frame.len() as u32).to_le_bytes());
     prefix.extend_from_slice(&at.as_nanos().to_le_bytes());

@@ -18,7 +18,7 @@ mod nemesis;
 mod network;
 mod node;
 mod plant;
-mod sensor;
 mod seeds;
+mod sensor;
 mod trace;
 mod world;

@@ -23,6 +23,7 @@ use wardmesh_aggregator::state::command::{Action, Command};
 use wardmesh_aggregator::state::effects::AppliedBatch;
 use wardmesh_aggregator::state::receipt::{BatchReceipt, Receipt};
 use wardmesh_common::id::NodeId;
+use wardmesh_common::space::{Limits, Room, Space};
 use wardmesh_common::tls::authority::Authority;
 use wardmesh_common::tls::{Identity, Principal};
 
@@ -40,7 +41,7 @@ pub(crate) const CLUSTER: &str = "sim";
 pub(crate) struct Start {
     pub(crate) id: NodeId,
     pub(crate) disk: LogDisk,
-    pub(crate) snapshots: PathBuf,
+    pub(crate) data: PathBuf,
     pub(crate) dice: Dice,
     pub(crate) network: Shared,
     pub(crate) judge: Arc<Mutex<Judge>>,
@@ -148,9 +149,8 @@ pub(crate) static FILES: LazyLock<TempDir> = LazyLock::new(|| {
 });
 
 /// A log that nobody writes: what a housekeeping would archive, if there were one here.
-static UNUSED: LazyLock<LogStore> = LazyLock::new(|| {
-    LogStore::open(&FILES.path().join("unused"), end_process()).expect("a log")
-});
+static UNUSED: LazyLock<LogStore> =
+    LazyLock::new(|| LogStore::open(&FILES.path().join("unused"), end_process()).expect("a log"));
 
 /// Certificates cost more than a run's minute: one a node and process.
 static IDENTITIES: LazyLock<Mutex<(Authority, BTreeMap<NodeId, Identity>)>> =
@@ -183,15 +183,18 @@ pub(crate) fn member(node: NodeId) -> Member {
 }
 
 fn settings(start: &Start) -> Settings {
+    let (data, limits) = (start.data.clone(), Limits { low: 2, reserve: 1 });
     Settings {
         node_id: start.id,
         member: member(start.id),
-        data: start.snapshots.clone(),
+        data: start.data.clone(),
         raft_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         identity: identity(start.id),
         timing: Timing::default(),
+        lease_reads: false,
         compaction: start.compaction,
         archived_through: Arc::new(|| u64::MAX),
+        space: Arc::new(Space::told_by(data, limits, Box::new(|_| Some(Room::UNKNOWN)))),
     }
 }
 
@@ -201,11 +204,12 @@ pub(crate) async fn run(start: Start, running: Running, door: impl FnOnce(Door))
     let (links, mut dialled) = mpsc::unbounded_channel();
     door(Door { calls, links });
     let settings = settings(&start);
-    let Start { id, disk, snapshots, dice, network, judge, plant, .. } = start;
+    let Start { id, disk, data, dice, network, judge, plant, .. } = start;
     let storage = SimLog::open(id, Arc::clone(&disk), dice, Arc::clone(&judge), plant);
     let peers = Peers::new(id, CLUSTER.to_owned(), &settings.identity).expect("peers");
     let wire = Wire { from: id, network: Arc::clone(&network) };
-    let snapshots = Arc::new(Snapshots::open(&snapshots).expect("snapshots"));
+    let snapshots = Snapshots::open(&data.join("raft/snapshots")).expect("snapshots");
+    let snapshots = Arc::new(snapshots);
     let parts =
         Parts { storage, log: UNUSED.clone(), snapshots, peers: peers.carried(Arc::new(wire)) };
     let replica = Arc::new(Replica::new(Arc::new(NoRows)));
@@ -233,10 +237,10 @@ async fn answer(
     network: Shared,
     consensus: Arc<Consensus>,
 ) {
-    while let Some(Inbound { from, bytes, answer }) = inbound.recv().await {
+    while let Some(Inbound { from, bytes, file, answer }) = inbound.recv().await {
         let (network, consensus) = (Arc::clone(&network), Arc::clone(&consensus));
         tokio::spawn(async move {
-            let reply = consensus.answer(from, bytes).await.expect("a reply");
+            let reply = consensus.answer(from, bytes, &file).await.expect("a reply");
             if let Some(answer) = answer {
                 network.lock().answer((id, from), reply, answer);
             }

@@ -129,12 +129,8 @@ impl World {
     pub(crate) fn add_node(&mut self, id: HostId) {
         static RUNS: AtomicU64 = AtomicU64::new(0);
         let folder = format!("{}-{id}", RUNS.fetch_add(1, Ordering::Relaxed));
-        let snapshots = node::FILES.path().join(folder);
-        let role = Role::Node {
-            log: LogDisk::default(),
-            snapshots,
-            running: Arc::new(OnceLock::new()),
-        };
+        let data = node::FILES.path().join(folder);
+        let role = Role::Node { log: LogDisk::default(), data, running: Arc::new(OnceLock::new()) };
         self.hosts.insert(id, Host::new(role));
     }
 
@@ -154,12 +150,12 @@ impl World {
         self.trace.lock().note(self.now, format_args!("start {id} run {}", host.run));
         let (network, judge) = (Arc::clone(&self.network), Arc::clone(&self.judge));
         match &mut host.role {
-            Role::Node { log, snapshots, running } => {
+            Role::Node { log, data, running } => {
                 *running = Arc::new(OnceLock::new());
                 let start = node::Start {
                     id,
                     disk: Arc::clone(log),
-                    snapshots: snapshots.clone(),
+                    data: data.clone(),
                     dice: dice.fork(2),
                     network: Arc::clone(&network),
                     judge,
@@ -274,7 +270,8 @@ impl World {
         self.judge.lock().now = self.now;
         self.watch_leaders();
         let mut network = self.network.lock();
-        let links: Vec<_> = network.links.iter().map(|(at, link)| (*at, Arc::clone(link))).collect();
+        let links: Vec<_> =
+            network.links.iter().map(|(at, link)| (*at, Arc::clone(link))).collect();
         for (at, link) in links {
             if !link.look(&mut network, self.now) {
                 network.links.remove(&at);
@@ -375,9 +372,9 @@ impl World {
         for id in all {
             if let Some(host) = self.hosts.get_mut(&id) {
                 host.crash();
-                if let Role::Node { snapshots, .. } = &host.role {
+                if let Role::Node { data, .. } = &host.role {
                     // It may never have had one.
-                    let _ = std::fs::remove_dir_all(snapshots);
+                    let _ = std::fs::remove_dir_all(data);
                 }
             }
         }

@@ -11,6 +11,7 @@ pub mod rpc;
 pub mod runtime;
 pub mod server;
 pub mod snapshot;
+mod standing;
 pub mod state_machine;
 #[cfg(test)]
 pub(crate) mod testing;
