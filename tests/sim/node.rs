@@ -53,6 +53,8 @@ pub(crate) struct Start {
 pub(crate) struct Up {
     pub(crate) consensus: Arc<Consensus>,
     pub(crate) replica: Arc<Replica<NoRows>>,
+    /// Why it stopped, once it has.
+    pub(crate) stopped: Arc<OnceLock<String>>,
 }
 
 /// A running node, once it has started.
@@ -141,6 +143,9 @@ fn taken<'a>(
     }
 }
 
+/// Ids that nodes may have in a run.
+pub(crate) const IDS: NodeId = 9;
+
 /// Where the files of a process' runs lie: in memory where there is such a volume.
 pub(crate) static FILES: LazyLock<TempDir> = LazyLock::new(|| {
     let memory = Path::new("/dev/shm");
@@ -168,9 +173,9 @@ fn identity(node: NodeId) -> Identity {
 }
 
 /// Makes what all runs of a process share, before its clock is the simulation's.
-pub(crate) fn warm_up(nodes: impl Iterator<Item = NodeId>) {
+pub(crate) fn warm_up() {
     LazyLock::force(&UNUSED);
-    nodes.for_each(|node| drop(identity(node)));
+    (1..=IDS).for_each(|node| drop(identity(node)));
 }
 
 pub(crate) fn member(node: NodeId) -> Member {
@@ -215,7 +220,8 @@ pub(crate) async fn run(start: Start, running: Running, door: impl FnOnce(Door))
     let replica = Arc::new(Replica::new(Arc::new(NoRows)));
     let machine = Witness { node: id, replica: Arc::clone(&replica), disk, judge };
     let started = Consensus::over(settings, parts, Arc::new(machine)).await;
-    let consensus = Arc::new(started.unwrap_or_else(|cause| panic!("node {id}: {cause}")));
+    // A volume that was marked as a removed node's is not served any more.
+    let Ok(consensus) = started.map(Arc::new) else { return };
     let ingest = Arc::new(Ingest {
         consensus: Arc::clone(&consensus),
         registry: Arc::clone(&replica) as Arc<dyn Registry>,
@@ -223,7 +229,10 @@ pub(crate) async fn run(start: Start, running: Running, door: impl FnOnce(Door))
         cluster: CLUSTER.to_owned(),
         live: Live::default(),
     });
-    let _ = running.set(Up { consensus: Arc::clone(&consensus), replica });
+    let stopped = Arc::new(OnceLock::new());
+    let (stopping, until) = (Arc::clone(&stopped), Arc::clone(&consensus));
+    tokio::spawn(async move { stopping.set(until.stopped().await) });
+    let _ = running.set(Up { consensus: Arc::clone(&consensus), replica, stopped });
     tokio::spawn(answer(id, inbound, network, consensus));
     while let Some(link) = dialled.recv().await {
         tokio::spawn(session::serve(Arc::clone(&ingest), link));
