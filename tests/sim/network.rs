@@ -53,6 +53,8 @@ pub(crate) struct Door {
 pub(crate) struct Inbound {
     pub(crate) from: HostId,
     pub(crate) bytes: Bytes,
+    /// What follows it: a snapshot's file.
+    pub(crate) file: Bytes,
     /// `None` for the second copy of a call.
     pub(crate) answer: Option<Answer>,
 }
@@ -149,9 +151,9 @@ impl Network {
     }
 
     /// A call from one node to another; nothing is answered where it gets lost.
-    fn call(&mut self, ends: (HostId, HostId), bytes: Bytes, answer: Answer) {
+    fn call(&mut self, ends: (HostId, HostId), call: (Bytes, Bytes), answer: Answer) {
         let at = clock::now() + self.delay();
-        let what = ("call", digest(&bytes));
+        let what = ("call", digest(&call.0));
         if self.dice.chance(self.weather.loss) {
             if self.dice.chance(500) {
                 let lost = Err(CallError::Lost("the connection was lost".to_owned()));
@@ -162,18 +164,23 @@ impl Network {
             return;
         }
         if self.dice.chance(self.weather.twice) {
-            let (again, copy) = (at + self.delay() * 4, bytes.clone());
+            let (again, copy) = (at + self.delay() * 4, call.clone());
             self.send(again, ends, ("copy", what.1), false, move |network| {
                 network.knock(ends, copy, None);
             });
         }
-        self.send(at, ends, what, false, move |network| network.knock(ends, bytes, Some(answer)));
+        self.send(at, ends, what, false, move |network| network.knock(ends, call, Some(answer)));
     }
 
-    fn knock(&mut self, (from, to): (HostId, HostId), bytes: Bytes, answer: Option<Answer>) {
+    fn knock(
+        &mut self,
+        (from, to): (HostId, HostId),
+        (bytes, file): (Bytes, Bytes),
+        answer: Option<Answer>,
+    ) {
         if let Some(door) = self.doors.get(&to) {
             // The host may be about to go down.
-            let _ = door.calls.send(Inbound { from, bytes, answer });
+            let _ = door.calls.send(Inbound { from, bytes, file, answer });
         }
     }
 
@@ -199,12 +206,13 @@ impl Carrier for Wire {
         &'a self,
         peer: &'a Peer,
         request: Bytes,
+        file: Bytes,
     ) -> BoxFuture<'a, Result<Bytes, CallError>> {
         let named = peer.address.split([':', '-']).nth(1).and_then(|id| id.parse().ok());
         let to = named.expect("an address of the simulation");
         let (answer, answered) = oneshot::channel();
         // Its length comes first on a stream.
-        self.network.lock().call((self.from, to), request.slice(4..), answer);
+        self.network.lock().call((self.from, to), (request.slice(4..), file), answer);
         Box::pin(async {
             match answered.await {
                 Ok(answer) => answer,

@@ -73,11 +73,19 @@ pub(crate) struct World {
     trace: trace::Shared,
     leading: BTreeMap<HostId, (u64, u64)>,
     reads: u64,
+    compaction: Compaction,
+    /// Nodes that are no members any more; their machines may be up.
+    pub(crate) retired: BTreeSet<HostId>,
+    /// Who is about to be removed.
+    pub(crate) leaving: Option<HostId>,
+    panics: u64,
+    stopped: Vec<HostId>,
 }
 
 /// Runs a seed from its beginning to its end.
 pub(crate) fn run(plan: Plan) -> Outcome {
-    node::warm_up(1..=NODES + 3);
+    node::warm_up();
+    crate::count_panics();
     let _clocks = clock::substitute();
     let mut world = World::new(plan);
     let mut nemesis = Nemesis::new(world.dice.fork(3), FAULTS_FROM, FAULTS_FOR);
@@ -89,7 +97,7 @@ pub(crate) fn run(plan: Plan) -> Outcome {
     }
     if world.is_sound() {
         nemesis.make_peace(&mut world);
-        world.settle();
+        world.settle(&mut nemesis);
     }
     let schedule = nemesis.schedule();
     world.outcome(schedule)
@@ -111,6 +119,11 @@ impl World {
             trace,
             leading: BTreeMap::new(),
             reads: 0,
+            compaction: compaction(&mut dice.fork(4)),
+            retired: BTreeSet::new(),
+            leaving: None,
+            panics: crate::panics(),
+            stopped: Vec::new(),
         };
         for id in 1..=NODES {
             world.add_node(id);
@@ -129,12 +142,8 @@ impl World {
     pub(crate) fn add_node(&mut self, id: HostId) {
         static RUNS: AtomicU64 = AtomicU64::new(0);
         let folder = format!("{}-{id}", RUNS.fetch_add(1, Ordering::Relaxed));
-        let snapshots = node::FILES.path().join(folder);
-        let role = Role::Node {
-            log: LogDisk::default(),
-            snapshots,
-            running: Arc::new(OnceLock::new()),
-        };
+        let data = node::FILES.path().join(folder);
+        let role = Role::Node { log: LogDisk::default(), data, running: Arc::new(OnceLock::new()) };
         self.hosts.insert(id, Host::new(role));
     }
 
@@ -154,16 +163,16 @@ impl World {
         self.trace.lock().note(self.now, format_args!("start {id} run {}", host.run));
         let (network, judge) = (Arc::clone(&self.network), Arc::clone(&self.judge));
         match &mut host.role {
-            Role::Node { log, snapshots, running } => {
+            Role::Node { log, data, running } => {
                 *running = Arc::new(OnceLock::new());
                 let start = node::Start {
                     id,
                     disk: Arc::clone(log),
-                    snapshots: snapshots.clone(),
+                    data: data.clone(),
                     dice: dice.fork(2),
                     network: Arc::clone(&network),
                     judge,
-                    compaction: COMPACTION,
+                    compaction: self.compaction,
                     plant: self.plan.plant,
                 };
                 let running = Arc::clone(running);
@@ -190,6 +199,15 @@ impl World {
         }
     }
 
+    /// Throws a node's disk away: it never comes back.
+    pub(crate) fn scrap(&mut self, id: HostId) {
+        self.retired.insert(id);
+        if let Some(Role::Node { data, .. }) = self.hosts.remove(&id).map(|host| host.role) {
+            // It may never have had one.
+            let _ = std::fs::remove_dir_all(data);
+        }
+    }
+
     /// Cuts a host's power.
     pub(crate) fn crash(&mut self, id: HostId) {
         let Some(host) = self.hosts.get_mut(&id).filter(|host| host.is_up()) else { return };
@@ -200,15 +218,23 @@ impl World {
         }
         host.crash();
         let lost = match &mut host.role {
-            Role::Node { log, .. } => log.lock().crash(&mut self.dice),
+            Role::Node { log, .. } => {
+                let lost = log.lock().crash(&mut self.dice);
+                if self.plan.plant == Some(Plant::RecordSkipped) {
+                    log.lock().damage(|held| drop(held.entries.pop_last()));
+                }
+                lost
+            }
             Role::Sensor { disk, .. } => disk.lock().crash(&mut self.dice),
         };
         self.trace.lock().note(self.now, format_args!("crash {id}, {lost} writes lost"));
         self.judge.lock().count("crashed");
     }
 
+    /// The members.
     pub(crate) fn nodes(&self) -> Vec<HostId> {
-        self.hosts.range(..SENSORS_FROM).map(|(id, _)| *id).collect()
+        let nodes = self.hosts.range(..SENSORS_FROM).map(|(id, _)| *id);
+        nodes.filter(|id| !self.retired.contains(id)).collect()
     }
 
     pub(crate) fn sensors(&self) -> Vec<HostId> {
@@ -273,12 +299,40 @@ impl World {
         }
         self.judge.lock().now = self.now;
         self.watch_leaders();
+        self.watch_exits();
         let mut network = self.network.lock();
-        let links: Vec<_> = network.links.iter().map(|(at, link)| (*at, Arc::clone(link))).collect();
+        let links: Vec<_> =
+            network.links.iter().map(|(at, link)| (*at, Arc::clone(link))).collect();
         for (at, link) in links {
             if !link.look(&mut network, self.now) {
                 network.links.remove(&at);
             }
+        }
+    }
+
+    /// The members that have stopped since this was last asked.
+    pub(crate) fn take_stopped(&mut self) -> Vec<HostId> {
+        std::mem::take(&mut self.stopped)
+    }
+
+    /// A node that has stopped by itself is down.
+    fn watch_exits(&mut self) {
+        let all: Vec<_> = self.hosts.range(..SENSORS_FROM).map(|(id, _)| *id).collect();
+        for node in all {
+            let Some(why) = self.up(node).and_then(|up| up.stopped.get().cloned()) else {
+                continue;
+            };
+            let retired = self.retired.contains(&node) || self.leaving == Some(node);
+            self.judge.lock().tell(&Fact::Stopped { node, why: &why, retired });
+            self.judge.lock().count("stopped");
+            self.crash(node);
+            if !retired {
+                self.stopped.push(node);
+            }
+        }
+        let tasks = crate::panics() - self.panics;
+        if tasks > 0 {
+            self.judge.lock().tell(&Fact::Panicked { tasks });
         }
     }
 
@@ -321,10 +375,10 @@ impl World {
     }
 
     /// Without faults: everything starts and settles, or it does not.
-    fn settle(&mut self) {
+    fn settle(&mut self, nemesis: &mut Nemesis) {
         self.network.lock().weather = Weather::FAIR;
         self.network.lock().cuts.clear();
-        let all: Vec<_> = self.hosts.keys().copied().collect();
+        let all = [self.nodes(), self.sensors()].concat();
         all.into_iter().for_each(|id| self.start(id));
         let quiet = self.now + sensor::LINGER;
         for host in self.hosts.values_mut() {
@@ -337,8 +391,10 @@ impl World {
         let deadline = self.now + SETTLE;
         loop {
             self.step();
+            let changed = nemesis.operate(self);
             let ending = self.ending();
-            let settled = ending.held == 0
+            let settled = changed
+                && ending.held == 0
                 && ending.leaders.len() == 1
                 && !ending.leaders.contains(&None)
                 && ending.nodes.len() == self.nodes().len()
@@ -375,9 +431,9 @@ impl World {
         for id in all {
             if let Some(host) = self.hosts.get_mut(&id) {
                 host.crash();
-                if let Role::Node { snapshots, .. } = &host.role {
+                if let Role::Node { data, .. } = &host.role {
                     // It may never have had one.
-                    let _ = std::fs::remove_dir_all(snapshots);
+                    let _ = std::fs::remove_dir_all(data);
                 }
             }
         }
@@ -397,13 +453,13 @@ impl World {
     }
 }
 
-/// Snapshots and purges often enough to matter within a run.
-const COMPACTION: Compaction = Compaction {
-    snapshot_entries: 1_000_000,
-    snapshot_bytes: 1 << 40,
-    keep_entries: 1_000_000,
-    laggard_entries: 1_000_000,
-};
+/// Snapshots and purges: none, or so often that they matter within a run.
+fn compaction(dice: &mut Dice) -> Compaction {
+    let snapshot_entries = dice.pick(&[10, 30, 100, 1_000_000]);
+    let keep_entries = dice.pick(&[0, 5, 50]);
+    let laggard_entries = dice.pick(&[5, 50, 1_000]);
+    Compaction { snapshot_entries, snapshot_bytes: 1 << 40, keep_entries, laggard_entries }
+}
 
 /// The commands that make the sensors known.
 fn registry(sensors: &[HostId]) -> Vec<Action> {

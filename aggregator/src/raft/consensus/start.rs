@@ -129,12 +129,18 @@ impl Consensus {
         Ok(Self { node, endpoint: None, log, tasks })
     }
 
-    /// Answers the bytes of another node's call, its length left out, with those of the reply.
+    /// Answers the bytes of another node's call, its length left out, and of a snapshot's file that
+    /// follows it, with those of the reply.
     ///
     /// # Errors
     /// [`Malformed::Encode`]: none of today's replies can fail.
-    pub async fn answer(&self, from: NodeId, request: Bytes) -> Result<Bytes, Malformed> {
-        self.node.serve_carried(from, request).await.encode()
+    pub async fn answer(
+        &self,
+        from: NodeId,
+        request: Bytes,
+        file: &[u8],
+    ) -> Result<Bytes, Malformed> {
+        self.node.serve_carried(from, request, file).await.encode()
     }
 }
 
