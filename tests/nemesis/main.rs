@@ -14,6 +14,7 @@
 mod arguments;
 mod ending;
 mod faults;
+mod logs;
 mod mix;
 mod report;
 
@@ -43,7 +44,7 @@ const SENSORS: usize = 9;
 const EVENTS_PER_SECOND: u64 = 150;
 
 /// Entries between two snapshots: several a minute, so that followers that were away meet them.
-const SNAPSHOT_ENTRIES: u64 = 500;
+pub(crate) const SNAPSHOT_ENTRIES: u64 = 200;
 
 /// The calm at the beginning, against which the throughput under faults is held.
 const CALM: Duration = Duration::from_secs(15);
@@ -98,6 +99,12 @@ fn run(arguments: &Arguments, stopped: &Arc<AtomicBool>) -> anyhow::Result<Repor
         watch.begin(scope, &rig);
         let ran = under_faults(arguments, &rig, &watch);
         watch.end();
+        if let Some(folder) = &arguments.logs {
+            logs::copy(&rig, folder)?;
+        }
+        if ran.as_ref().map_or(true, Report::is_red) {
+            logs::show(&rig);
+        }
         ran
     })
 }

@@ -118,7 +118,12 @@ impl<'a> Mix<'a> {
     }
 
     /// Tries until it happens: at the moment nobody may lead, or another fault has the node.
-    fn again(&self, fault: &'static Fault, draw: &mut Draw, deadline: Instant) -> anyhow::Result<()> {
+    fn again(
+        &self,
+        fault: &'static Fault,
+        draw: &mut Draw,
+        deadline: Instant,
+    ) -> anyhow::Result<()> {
         while Instant::now() < deadline && !self.strike(fault, draw)? {
             self.rig.rest(Duration::from_millis(100))?;
         }

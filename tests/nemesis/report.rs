@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wardmesh_tests::breach::{Breach, Invariant};
 use wardmesh_tests::rig::Rig;
+use wardmesh_tests::verdict::Found;
 use wardmesh_tests::watch::Watch;
 
 use crate::arguments::Arguments;
@@ -70,13 +71,15 @@ impl Report {
             mixed,
             gaps_alone: mix.gaps(true),
             gaps: mix.gaps(false),
-            reads: (
-                watch.reads.0.load(Ordering::Relaxed),
-                watch.reads.1.load(Ordering::Relaxed),
-            ),
+            reads: (watch.reads.0.load(Ordering::Relaxed), watch.reads.1.load(Ordering::Relaxed)),
             ending,
             breaches: rig.breaches.all(),
         }
+    }
+
+    /// Whether something broke.
+    pub(crate) fn is_red(&self) -> bool {
+        !self.breaches.is_empty()
     }
 
     /// Why the run says nothing, if it does not.
@@ -91,8 +94,8 @@ impl Report {
             why.push(format!("{:.0} events/s under faults, {:.0} before", self.mixed, self.calm));
         }
         let due = self.arguments.minutes * 60 * EVENTS_PER_SECOND_MIN;
-        if self.ending.emitted < due {
-            why.push(format!("{} events were emitted, {due} are due", self.ending.emitted));
+        if self.ending.found.emitted < due {
+            why.push(format!("{} events were emitted, {due} are due", self.ending.found.emitted));
         }
         why
     }
@@ -105,8 +108,9 @@ impl Report {
                 None => println!("{id:<6} LEFT OUT       {what}"),
             }
         }
-        let Ending { emitted, acked, found, history_from, drained, agreed, weights } = &self.ending;
-        println!("\nevents emitted {emitted}, acknowledged {acked}, found by node {found:?}");
+        let Ending { found, drained, agreed, weights } = &self.ending;
+        let Found { emitted, acked, events, history_from } = found;
+        println!("\nevents emitted {emitted}, acknowledged {acked}, found by node {events:?}");
         println!("history from log index, by node: {history_from:?}");
         println!("acknowledged events/s: {:.0} calm, {:.0} under faults", self.calm, self.mixed);
         println!("gap after a kill of the leader alone: {}", percentiles(&self.gaps_alone));

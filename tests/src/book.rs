@@ -69,7 +69,8 @@ impl Book {
 
     /// Notes one line.
     pub fn line(&mut self, text: &str) {
-        let Some((spot, line)) = Line::read(text).and_then(|line| Some((spot(&line)?, line))) else {
+        let Some((spot, line)) = Line::read(text).and_then(|line| Some((spot(&line)?, line)))
+        else {
             self.strange.push(text.to_owned());
             return;
         };

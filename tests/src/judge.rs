@@ -99,7 +99,8 @@ fn missing(book: &Book, held: &Held, nodes: &[Held]) -> (Vec<String>, Vec<String
     for (spot, batch) in &book.batches {
         let there = held.batches.get(spot).map_or(0, |seen| seen.events);
         // What lies before a node's history is another node's to show.
-        let elsewhere = nodes.iter().filter_map(|node| node.batches.get(spot)).map(|s| s.index).min();
+        let elsewhere =
+            nodes.iter().filter_map(|node| node.batches.get(spot)).map(|s| s.index).min();
         let before = elsewhere.is_some_and(|index| index < held.history_from);
         if there >= batch.events || before {
             continue;

@@ -50,8 +50,7 @@ pub fn scan(node: usize, door: &Door, sensor: &str) -> anyhow::Result<Held> {
     let mut held = Held::at(node);
     let mut cursor = String::new();
     loop {
-        let path =
-            format!("/api/v1/events?sensor={sensor}&consistency=local&limit=1000{cursor}");
+        let path = format!("/api/v1/events?sensor={sensor}&consistency=local&limit=1000{cursor}");
         let page = page(door, &path)?;
         held.history_from = held.history_from.max(page.meta.history_from.unwrap_or(0));
         for item in page.data {

@@ -2,8 +2,7 @@
 
 use super::{Blow, Fault};
 
-pub(super) const FAULT: Fault =
-    Fault { id: "N2", what: "follower kill -9", needs: &[], strike };
+pub(super) const FAULT: Fault = Fault { id: "N2", what: "follower kill -9", needs: &[], strike };
 
 fn strike(blow: &mut Blow<'_>) -> anyhow::Result<bool> {
     let Some(follower) = blow.rig.claim_follower(blow.turn) else { return Ok(false) };

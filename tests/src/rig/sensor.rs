@@ -125,9 +125,8 @@ impl Rig {
     /// Where it cannot be started.
     pub fn run_sensor(&self, sensor: usize) -> anyhow::Result<()> {
         let post = &self.sensors[sensor];
-        let child = self.with_mesh(|mesh| {
-            mesh.launch_sensor(&post.launcher, &post.files, &["run".into()])
-        })?;
+        let child = self
+            .with_mesh(|mesh| mesh.launch_sensor(&post.launcher, &post.files, &["run".into()]))?;
         *post.child.lock().unwrap() = Some(child);
         Ok(())
     }
