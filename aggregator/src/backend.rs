@@ -8,7 +8,9 @@ use futures::future::BoxFuture;
 use sha2::{Digest, Sha256};
 use wardmesh_common::id::{ClusterId, TenantId};
 use wardmesh_common::map::HashKey;
+use wardmesh_common::space::{Level, Room, Space};
 
+use crate::facets::Facets;
 use crate::http::backend::{
     Answered, Backend, Check, ClusterStatus, Consistency, EventsError, Founded, Freshness,
     InitError, InitRequest, Member, MemberStatus, ProposeError, ReadError, Reading,
@@ -32,6 +34,7 @@ pub struct NodeBackend {
     replica: Arc<Replica>,
     consensus: Arc<Consensus>,
     metrics: Arc<Metrics>,
+    space: Arc<Space>,
     /// Whether this node has once applied all that it knew to be committed.
     caught_up: AtomicBool,
 }
@@ -39,8 +42,26 @@ pub struct NodeBackend {
 impl NodeBackend {
     /// A view of a running node.
     #[must_use]
-    pub fn new(replica: Arc<Replica>, consensus: Arc<Consensus>, metrics: Arc<Metrics>) -> Self {
-        Self { replica, consensus, metrics, caught_up: AtomicBool::new(false) }
+    pub fn new(
+        replica: Arc<Replica>,
+        consensus: Arc<Consensus>,
+        metrics: Arc<Metrics>,
+        space: Arc<Space>,
+    ) -> Self {
+        Self { replica, consensus, metrics, space, caught_up: AtomicBool::new(false) }
+    }
+
+    /// Whether the volume has room for what the others agree on.
+    fn disk(&self) -> Check {
+        let (level, free) = (self.space.level(), self.space.room().free);
+        let detail = match level {
+            Level::Ample => String::new(),
+            level => {
+                let (folder, level) = (self.space.folder().display(), level.as_str());
+                format!("{folder} has {free} bytes left ({level}): free space or enlarge it")
+            }
+        };
+        Check { name: "disk", ok: level >= Level::Low, detail }
     }
 }
 
@@ -60,7 +81,13 @@ impl NodeBackend {
         let unavailable = |reason: String| EventsError::Unavailable { reason };
         let scanned = tokio::task::spawn_blocking(scan).await;
         let read = scanned.map_err(|cause| unavailable(cause.to_string()))?;
-        read.map_err(|cause| unavailable(cause.to_string()))
+        read.map_err(|cause| {
+            // Other nodes have it whole: this one must not go on as if nothing were.
+            if cause.is_damage() {
+                self.consensus.stop(cause.to_string());
+            }
+            unavailable(cause.to_string())
+        })
     }
 }
 
@@ -85,6 +112,10 @@ impl Backend for NodeBackend {
 
     fn state(&self) -> Reading<'_> {
         Box::new(self.replica.state())
+    }
+
+    fn facets(&self) -> Option<&Facets> {
+        Some(self.replica.facets())
     }
 
     fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<EventPage, EventsError>> {
@@ -117,6 +148,9 @@ impl Backend for NodeBackend {
         Box::pin(async move {
             self.consensus.propose(action).await.map_err(|cause| match cause {
                 Unavailable::Overloaded { retry_after } => ProposeError::Overloaded { retry_after },
+                Unavailable::DiskFull { why, retry_after } => {
+                    ProposeError::DiskFull { why, retry_after }
+                }
                 Unavailable::NoLeader { .. } | Unavailable::Stopped(_) => ProposeError::NoLeader,
                 Unavailable::Unknown(_) => ProposeError::TimedOut,
             })
@@ -159,12 +193,15 @@ impl Backend for NodeBackend {
         gauges.commit_index.set(status.committed);
         gauges.applied_index.set(status.applied);
         gauges.queued_bytes.set(counts.queued_bytes as u64);
+        let Room { free, total, .. } = self.space.room();
+        gauges.disk_free_bytes.set(free);
+        gauges.disk_total_bytes.set(total);
         if let Ok(bytes) = self.replica.store().disk_bytes() {
             gauges.store_bytes.set(bytes.archive + bytes.index);
         }
         let state = self.replica.state();
         gauges.devices.set(state.device_count() as u64);
-        gauges.findings_open.set(state.finding_count() as u64);
+        gauges.findings_open.set(state.pending_finding_count() as u64);
         drop(state);
         self.metrics.render()
     }
@@ -195,6 +232,7 @@ impl Backend for NodeBackend {
             Check { name: "cluster", ok: founded, detail: detail.to_owned() },
             Check { name: "raft", ok: leader, detail: detail.to_owned() },
             Check { name: "caught-up", ok: caught_up, detail: lag },
+            self.disk(),
         ]
     }
 }

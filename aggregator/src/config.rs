@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use wardmesh_common::config::{ConfigError, Layers, check_address};
 use wardmesh_common::id::NodeId;
+use wardmesh_common::space::Limits;
 use wardmesh_common::telemetry::LogConfig;
 use wardmesh_common::tls::{Identity, IdentityFiles, Principal};
 
@@ -18,7 +19,7 @@ pub struct Config {
     /// Where sensors come in.
     pub ingest: EndpointConfig,
     /// Where the other nodes come in; its own port and its own authority.
-    pub raft: EndpointConfig,
+    pub raft: RaftConfig,
     /// Where people and programs ask.
     #[serde(default)]
     pub http: HttpConfig,
@@ -28,6 +29,9 @@ pub struct Config {
     /// How much of the past is kept.
     #[serde(default)]
     pub retention: RetentionConfig,
+    /// How much room the volume must keep.
+    #[serde(default)]
+    pub disk: DiskConfig,
     /// How to log.
     #[serde(default)]
     pub log: LogConfig,
@@ -49,10 +53,15 @@ impl Config {
 
     fn check(&self) -> Result<(), Fault> {
         self.ingest.check("ingest", self.node.id)?;
-        self.raft.check("raft", self.node.id)?;
+        self.raft.endpoint().check("raft", self.node.id)?;
         if !self.http.advertise.is_empty() {
             let refuse = |fault| ("http.advertise".to_owned(), fault);
             check_address(&self.http.advertise).map_err(refuse)?;
+        }
+        if self.disk.low_bytes < self.disk.reserve_bytes {
+            let DiskConfig { low_bytes, reserve_bytes } = self.disk;
+            let fault = format!("{low_bytes} is below disk.reserve_bytes, {reserve_bytes}");
+            return Err(("disk.low_bytes".to_owned(), fault));
         }
         self.log.check().map_err(|cause| ("log.filter".to_owned(), cause.to_string()))
     }
@@ -80,6 +89,36 @@ pub struct EndpointConfig {
     pub advertise: String,
     /// The certificate, key and authority of this endpoint.
     pub identity: IdentityFiles,
+}
+
+/// Where the other nodes come in, and what is agreed on how.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RaftConfig {
+    /// See [`EndpointConfig::listen`].
+    pub listen: SocketAddr,
+    /// See [`EndpointConfig::advertise`].
+    pub advertise: String,
+    /// See [`EndpointConfig::identity`].
+    pub identity: IdentityFiles,
+    /// Whether reads with consistency=leader trust the leader's lease, and so that no machine's clock
+    /// stands still, as a suspended one's does. Off: a quorum confirms the leader for them as well.
+    #[serde(default)]
+    pub lease_reads: bool,
+}
+
+impl RaftConfig {
+    fn endpoint(&self) -> EndpointConfig {
+        let Self { listen, advertise, identity, .. } = self.clone();
+        EndpointConfig { listen, advertise, identity }
+    }
+}
+
+impl From<EndpointConfig> for RaftConfig {
+    fn from(endpoint: EndpointConfig) -> Self {
+        let EndpointConfig { listen, advertise, identity } = endpoint;
+        Self { listen, advertise, identity, lease_reads: false }
+    }
 }
 
 impl EndpointConfig {
@@ -147,6 +186,32 @@ impl Default for RetentionConfig {
     }
 }
 
+/// How much room the volume of the data folder must keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiskConfig {
+    /// Below so many free bytes the node takes no new commands and hands leadership to one that has
+    /// room; as a follower it goes on. The default is the reserve, what the log grows by before it is
+    /// archived (256 MiB), and an archive file, with some room for a snapshot.
+    pub low_bytes: u64,
+    /// Below so many free bytes a follower takes no more entries either, and a start waits. The
+    /// default is what is under way at most: two log files and the queue of writes, 32 MiB each, and
+    /// as much for the query index.
+    pub reserve_bytes: u64,
+}
+
+impl Default for DiskConfig {
+    fn default() -> Self {
+        Self { low_bytes: 512 * 1024 * 1024, reserve_bytes: 128 * 1024 * 1024 }
+    }
+}
+
+impl From<DiskConfig> for Limits {
+    fn from(DiskConfig { low_bytes, reserve_bytes }: DiskConfig) -> Self {
+        Self { low: low_bytes, reserve: reserve_bytes }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -198,6 +263,7 @@ mod tests {
             (("raft:4433", "raft:port"), "raft.advertise"),
             (("h:1", "h"), "http.advertise"),
             (("/key.pem", "/none.pem"), "ingest.identity"),
+            (("[log]", "[disk]\nlow_bytes = 1\n[log]"), "disk.low_bytes"),
             (("'info'", "'a=b=c'"), "log.filter"),
         ] {
             let error = load(folder.path(), change).unwrap_err();

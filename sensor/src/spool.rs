@@ -6,12 +6,14 @@
 //! issues none (ARCHITECTURE.md, Storage).
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
+use wardmesh_common::offload;
+use wardmesh_common::space::Space;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::HEADER_LENGTH;
 
@@ -19,10 +21,12 @@ use crate::batch::Archive;
 use crate::ledger::Ledger;
 
 mod store;
+pub mod table;
 mod writer;
 
 use store::Store;
 pub use store::{Held, SpoolStatus};
+use table::Disk;
 use writer::{Order, Writer};
 
 /// The place of a batch in the spool: starts of the sensor in their order, then the sequence.
@@ -38,7 +42,10 @@ pub struct Position {
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// A write or sync failed: nothing after it counts as emitted.
-    #[error("spool {path}: {cause}; free space or repair the disk, then restart the sensor")]
+    #[error(
+        "spool {path}: {cause}; free space or repair the disk: the next start waits for room, checks \
+         every batch and goes on"
+    )]
     Io {
         /// The spool's folder.
         path: PathBuf,
@@ -66,7 +73,7 @@ pub enum SpoolError {
 pub enum Kept {
     /// It is on the disk.
     Emitted,
-    /// The byte budget is used up: it was refused, so many events.
+    /// The byte budget is used up, or the volume's reserve is due: it was refused, so many events.
     Refused(u32),
 }
 
@@ -100,7 +107,7 @@ pub struct SetAside {
 pub struct SpoolCounts {
     /// Events on the disk that were emitted by this start.
     pub emitted: AtomicU64,
-    /// Events refused because the budget was used up.
+    /// Events refused because the budget was used up, or the volume full.
     pub refused: AtomicU64,
     /// Events acknowledged.
     pub acked: AtomicU64,
@@ -126,10 +133,34 @@ pub struct Spool {
     budget: u64,
     counts: Arc<SpoolCounts>,
     durable: watch::Receiver<Durable>,
+    space: Volume,
 }
+
+/// The spool's writer and its orders.
+pub struct Desk {
+    writer: Writer,
+    orders: mpsc::Receiver<Order>,
+}
+
+impl Desk {
+    /// Carries out what waits.
+    ///
+    /// # Errors
+    /// [`SpoolError`] where the disk failed: the desk is closed then.
+    pub fn turn(&mut self) -> Result<(), SpoolError> {
+        self.writer.turn(&self.orders)
+    }
+}
+
+/// The room on the spool's volume, once somebody watches it.
+type Volume = Arc<OnceLock<Arc<Space>>>;
 
 /// Orders that wait for the writer: more only moves the waiting.
 const ORDERS_MAX: usize = 256;
+
+fn fits(space: &Volume, bytes: u64) -> bool {
+    space.get().is_none_or(|space| space.fits(bytes))
+}
 
 /// The most that an archive of so many bytes takes in the spool.
 fn held_bytes(archive: usize) -> u64 {
@@ -159,17 +190,59 @@ impl Spool {
         ledger: Option<Ledger>,
     ) -> Result<(Self, Option<SetAside>), SpoolError> {
         let (store, aside) = Store::open_or_set_aside(folder)?;
+        let (spool, desk) = Self::begin(store, aside.is_none(), budget, epoch, ledger)?;
+        std::thread::Builder::new()
+            .name("spool".to_owned())
+            .spawn(move || desk.writer.run(&desk.orders))
+            .map_err(|cause| spool.store.error(&cause))?;
+        Ok((spool, aside))
+    }
+
+    /// Opens the spool on this disk, whose `folder` is only a name. Its writer has no thread: it works
+    /// at each [`Desk::turn`].
+    ///
+    /// # Errors
+    /// [`SpoolError`] where the disk failed.
+    pub fn over(
+        disk: Arc<dyn Disk>,
+        folder: &Path,
+        budget: u64,
+        epoch: u64,
+        ledger: Option<Ledger>,
+    ) -> Result<(Self, Desk), SpoolError> {
+        Self::begin(Store::over(folder, disk)?, true, budget, epoch, ledger)
+    }
+
+    /// `complete` says that nothing of an earlier start was set aside.
+    fn begin(
+        store: Store,
+        complete: bool,
+        budget: u64,
+        epoch: u64,
+        ledger: Option<Ledger>,
+    ) -> Result<(Self, Desk), SpoolError> {
         let counts = Arc::new(SpoolCounts::default());
         let (publish, durable) = watch::channel(Durable::default());
         let mut writer =
             Writer::begin(store.clone(), budget, epoch, ledger, Arc::clone(&counts), publish)?;
-        writer.catch_up(aside.is_none())?;
+        writer.catch_up(complete)?;
+        let space = Arc::clone(&writer.space);
         let (orders, queue) = mpsc::sync_channel(ORDERS_MAX);
-        std::thread::Builder::new()
-            .name("spool".to_owned())
-            .spawn(move || writer.run(&queue))
-            .map_err(|cause| store.error(&cause))?;
-        Ok((Self { orders, store, budget, counts, durable }, aside))
+        let spool = Self { orders, store, budget, counts, durable, space };
+        Ok((spool, Desk { writer, orders: queue }))
+    }
+
+    /// From now on refuses what would not leave the volume its reserve, and forgets nothing while there
+    /// is hardly any room: a write that finds none ends the spool.
+    pub fn watch(&self, space: Arc<Space>) {
+        // Only the first counts: a spool stays on its volume.
+        let _ = self.space.set(space);
+    }
+
+    /// Whether the volume has room above its reserve for an archive of this many bytes.
+    #[must_use]
+    pub fn has_disk_room(&self, bytes: usize) -> bool {
+        fits(&self.space, held_bytes(bytes))
     }
 
     /// Hands an archive over; the answer comes when it is on the disk, or was refused.
@@ -213,7 +286,7 @@ impl Spool {
         let (done, settled) = oneshot::channel();
         let orders = self.orders.clone();
         // The queue may be full, and then sending waits.
-        let asked = tokio::task::spawn_blocking(move || orders.send(Order::Settle { done })).await;
+        let asked = offload::run(move || orders.send(Order::Settle { done })).await;
         if matches!(asked, Ok(Ok(()))) {
             // An error says that the writer has failed.
             let _ = settled.await;
@@ -278,11 +351,12 @@ impl Spool {
         self.counts.tails[usize::from(lane.number())].load(Ordering::Acquire)
     }
 
-    /// Whether an archive of this many bytes fits the budget now.
+    /// Whether an archive of this many bytes fits budget and volume now.
     #[must_use]
     pub fn has_room(&self, bytes: usize) -> bool {
         let queued = self.counts.queued.load(Ordering::Acquire);
-        self.counts.bytes.load(Ordering::Acquire) + queued + held_bytes(bytes) <= self.budget
+        let held = self.counts.bytes.load(Ordering::Acquire);
+        held + queued + held_bytes(bytes) <= self.budget && self.has_disk_room(bytes)
     }
 
     /// Counts since the start.

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod demo_once;
+mod disk_full;
 mod every_node_answers;
 mod harness;
 mod hostile_sensor;

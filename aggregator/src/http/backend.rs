@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use wardmesh_common::id::{ClusterId, NodeId, TenantId};
 
+use crate::facets::Facets;
 use crate::state::State;
 use crate::state::command::Action;
 use crate::state::receipt::Receipt;
@@ -24,6 +25,11 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The applied state. A lock behind it is held for one page at most.
     fn state(&self) -> Reading<'_>;
+
+    /// By what devices are found; `None` where that is to be looked for in the state.
+    fn facets(&self) -> Option<&Facets> {
+        None
+    }
 
     /// A page of events in log order.
     fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<EventPage, EventsError>>;
@@ -132,6 +138,14 @@ pub enum ProposeError {
     /// Too much is waiting: repeat after a while.
     #[error("the cluster has too much to do")]
     Overloaded {
+        /// When to repeat.
+        retry_after: Duration,
+    },
+    /// Volumes are full, so that nothing was proposed: repeat when there is room.
+    #[error("{why}")]
+    DiskFull {
+        /// Whose, in words.
+        why: String,
         /// When to repeat.
         retry_after: Duration,
     },

@@ -14,6 +14,7 @@ use parking_lot::RwLock;
 use raft_log::RaftLog;
 use raft_log::api::raft_log_writer::RaftLogWriter;
 use wardmesh_common::fault::{Fault, planted};
+use wardmesh_common::space::{Level, Space};
 
 use super::folder;
 use super::types::{Entry, LogId, TypeConfig, Vote};
@@ -52,7 +53,9 @@ pub type Fatal = Arc<dyn Fn(&str) + Send + Sync>;
 #[must_use]
 pub fn end_process() -> Fatal {
     Arc::new(|reason| {
-        tracing::error!(reason, "the node cannot go on and ends");
+        let next = "the next start checks every record before it takes part, and waits for room \
+                    where there is none";
+        tracing::error!(reason, next, "the node cannot go on and ends");
         std::process::exit(EXIT_IO)
     })
 }
@@ -75,6 +78,8 @@ pub struct Flushes {
 pub struct LogStore {
     log: Arc<RwLock<RaftLog<Types>>>,
     fatal: Fatal,
+    /// The room on its volume, where that is watched.
+    space: Option<Arc<Space>>,
 }
 
 impl LogStore {
@@ -93,9 +98,27 @@ impl LogStore {
     fn open_with(config: raft_log::Config, fatal: Fatal) -> io::Result<Self> {
         tail::mend(&config)?;
         let log = RaftLog::open(Arc::new(config))?;
-        let store = Self { log: Arc::new(RwLock::new(log)), fatal };
+        let store = Self { log: Arc::new(RwLock::new(log)), fatal, space: None };
         store.sync()?;
+        let Range { start, end } = store.kept();
+        let bytes = store.size_on_disk();
+        tracing::info!(
+            from = start,
+            to = end,
+            bytes,
+            "every record of the Raft log was read and is whole"
+        );
         Ok(store)
+    }
+
+    /// The same log, which leaves out what can wait while its volume is full to the brim.
+    #[must_use]
+    pub fn on(self, space: Arc<Space>) -> Self {
+        Self { space: Some(space), ..self }
+    }
+
+    fn is_spent(&self) -> bool {
+        self.space.as_ref().is_some_and(|space| space.level() == Level::Spent)
     }
 
     /// Indexes of the entries that are kept; empty if there are none.
@@ -197,7 +220,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     /// Written, not synced: the next append's sync carries it, and an older one only means that a
     /// start learns of the last commits from its peers.
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
-        let Some(id) = committed.map(Id) else { return Ok(()) };
+        let Some(id) = committed.map(Id).filter(|_| !self.is_spent()) else { return Ok(()) };
         self.write(|log| {
             let state = log.log_state();
             // A snapshot may have brought what the log never had: then the snapshot says it.

@@ -6,10 +6,12 @@
 use std::fmt;
 
 use bytes::Bytes;
-use wardmesh_common::id::{ClusterId, SensorId, SiteId, TenantId};
+use wardmesh_common::id::{ClusterId, FindingId, NodeId, SensorId, SiteId, TenantId};
 use wardmesh_common::map::HashKey;
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
+
+use super::findings::Status;
 
 mod codec;
 
@@ -56,6 +58,10 @@ pub enum Action {
     Revoke(SensorId),
     /// Time passes.
     Tick,
+    /// Somebody deals with a finding.
+    UpdateFinding(UpdateFinding),
+    /// A node says how much room its volume has.
+    ReportNode(ReportNode),
 }
 
 /// One batch on its way into the state.
@@ -127,6 +133,42 @@ pub struct Enrol {
     pub name: String,
 }
 
+/// See [`Action::UpdateFinding`]. What is `None` stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdateFinding {
+    /// Whose finding it is; another's is not found.
+    pub tenant: TenantId,
+    /// Which one.
+    pub finding: FindingId,
+    /// The revisions of which it must have one; empty: whichever it has.
+    pub expected: Vec<u64>,
+    /// What becomes of it.
+    pub status: Option<Status>,
+    /// Who sees to it; an empty name for nobody.
+    pub assignee: Option<String>,
+    /// What people say of it; empty for nothing.
+    pub note: Option<String>,
+    /// Who changes it.
+    pub by: String,
+}
+
+/// See [`Action::ReportNode`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportNode {
+    /// Which node.
+    pub node: NodeId,
+    /// Its name for people.
+    pub name: String,
+    /// The folder on the volume.
+    pub path: String,
+    /// Bytes that are left.
+    pub free: u64,
+    /// Whether that is enough again.
+    pub enough: bool,
+    /// Whether it has run short since the last report.
+    pub short: bool,
+}
+
 impl Command {
     /// A command of this build's version.
     #[must_use]
@@ -158,6 +200,8 @@ impl fmt::Display for Command {
             Action::Enrol(_) => "enrol",
             Action::Revoke(_) => "revoke",
             Action::Tick => "tick",
+            Action::UpdateFinding(_) => "update-finding",
+            Action::ReportNode(_) => "report-node",
         };
         f.write_str(name)
     }

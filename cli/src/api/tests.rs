@@ -108,6 +108,8 @@ fn the_next_server_is_asked_where_one_is_not_there_or_cut_off() {
     assert!(client(&[&cut_off.url, &good.url]).get("/x", &[]).is_ok());
     let failure = client(&[&cut_off.url, &good.url]).post("/x", &json!({})).unwrap_err();
     assert!(matches!(failure, Failure::Problem(_)), "a refused write is not repeated: {failure}");
+    let failure = client(&[&cut_off.url, &good.url]).patch("/x", "*", &json!({})).unwrap_err();
+    assert!(matches!(failure, Failure::Problem(_)), "nor is a change: {failure}");
     let failure = client(&[&cut_off.url, &gone]).get("/x", &[]).unwrap_err();
     assert!(matches!(failure, Failure::Problem(_)), "the answer counts: {failure}");
     let failure = client(&[&gone]).get("/x", &[]).unwrap_err();

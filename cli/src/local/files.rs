@@ -59,10 +59,11 @@ pub(super) fn node_config(
     let config = node::Config {
         node: node::NodeConfig { id, name: format!("node-{id}"), data: folder.join("data") },
         ingest: endpoint(ports.ingest, "ingest"),
-        raft: endpoint(ports.raft, "raft"),
+        raft: endpoint(ports.raft, "raft").into(),
         http: node::HttpConfig { listen: reachable(ports.http), advertise: ports.http.to_string() },
         metrics: node::MetricsConfig { listen: ports.metrics },
         retention: node::RetentionConfig::default(),
+        disk: node::DiskConfig::default(),
         log: LogConfig { filter: filter.to_owned(), ..LogConfig::default() },
     };
     write_toml(&folder.join("aggregator.toml"), &config)
@@ -81,7 +82,11 @@ pub(super) fn sensor_config(
             connect_timeout_ms: 2_000,
             backoff_max_ms: 1_000,
         },
-        spool: sensor::SpoolConfig { folder: folder.join("spool"), budget_bytes: 1 << 30 },
+        spool: sensor::SpoolConfig {
+            folder: folder.join("spool"),
+            budget_bytes: 1 << 30,
+            reserve_bytes: sensor::SpoolConfig::default_reserve(),
+        },
         capture: sensor::CaptureConfig { files: captures.to_vec(), speed: sensor::Speed::Max },
         log: LogConfig { filter: filter.to_owned(), ..LogConfig::default() },
     };

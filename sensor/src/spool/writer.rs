@@ -13,10 +13,11 @@ use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::{self, Frame, Header, Schema, Seal};
 
 use super::store::{Store, key};
-use super::{Durable, Kept, Position, SpoolCounts, SpoolError, held_bytes};
+use super::{Durable, Kept, Position, SpoolCounts, SpoolError, Volume, fits, held_bytes};
 use crate::batch::Archive;
 use crate::ledger::{Entry, Ledger, Standing};
 
+mod full;
 mod readopt;
 
 /// What the writer is asked to do.
@@ -47,6 +48,7 @@ pub(super) struct Writer {
     ledger: Option<Ledger>,
     counts: Arc<SpoolCounts>,
     durable: watch::Sender<Durable>,
+    pub(super) space: Volume,
 }
 
 /// A held archive whose sync is still to come.
@@ -100,8 +102,9 @@ impl Writer {
         counts.bytes.store(held, Ordering::Release);
         let start = store.starts().last().map_or(1, |(start, _)| start + 1);
         store.forget_empty_starts(start);
-        let tails = Default::default();
-        let mut writer = Self { store, budget, start, epoch, tails, ledger, counts, durable };
+        let (tails, space) = Default::default();
+        let mut writer =
+            Self { store, budget, start, epoch, tails, ledger, counts, durable, space };
         writer.renew(start, epoch)?;
         writer.store.sync_folder()?;
         Ok(writer)
@@ -129,7 +132,7 @@ impl Writer {
         let Some(ledger) = &mut self.ledger else { return Ok(()) };
         let mut open = ledger.take_open();
         let mut lines = Vec::new();
-        for entry in &self.store.batches {
+        for entry in self.store.batches.iter() {
             let (_, bytes) = entry.map_err(|cause| self.store.error(&cause))?;
             let Ok(frame) = Frame::open(&bytes) else { continue };
             let Header { lane, epoch, seq, events, .. } = frame.header;
@@ -166,14 +169,21 @@ impl Writer {
 
     /// Works until every handle is gone or the disk fails.
     pub(super) fn run(mut self, orders: &Receiver<Order>) {
-        while let Ok(first) = orders.recv() {
-            let more = std::iter::from_fn(|| orders.try_recv().ok()).take(ORDERS_PER_SYNC - 1);
-            let batch: Vec<Order> = std::iter::once(first).chain(more).collect();
-            if let Err(cause) = self.carry_out(batch) {
+        let mut waiting = Vec::new();
+        while self.next(orders, &mut waiting) {
+            if self.is_spent() {
+                self.put_off(&mut waiting);
+            } else if let Err(cause) = self.carry_out(std::mem::take(&mut waiting)) {
                 tracing::error!(%cause, "the spool has failed: nothing more is emitted");
                 return;
             }
         }
+    }
+
+    /// Carries out what waits now.
+    pub(super) fn turn(&mut self, orders: &Receiver<Order>) -> Result<(), SpoolError> {
+        let waiting = std::iter::from_fn(|| orders.try_recv().ok());
+        self.carry_out(waiting.take(ORDERS_PER_SYNC).collect())
     }
 
     fn carry_out(&mut self, orders: Vec<Order>) -> Result<(), SpoolError> {
@@ -249,15 +259,15 @@ impl Writer {
         done: oneshot::Sender<Result<Kept, SpoolError>>,
         length: u64,
     ) -> Result<Option<Pending>, SpoolError> {
-        if self.counts.bytes.load(Ordering::Acquire) + length > self.budget {
-            self.counts.refused.fetch_add(u64::from(archive.events), Ordering::Relaxed);
-            let _ = done.send(Ok(Kept::Refused(archive.events)));
+        let held = self.counts.bytes.load(Ordering::Acquire);
+        if held + length > self.budget || !fits(&self.space, length) {
+            self.refuse(archive, done);
             return Ok(None);
         }
         let (position, entry, bytes) = self.seal(archive.lane, archive.events, &archive.bytes)?;
         self.store
             .batches
-            .insert(key(archive.lane, position), bytes.as_ref())
+            .insert(key(archive.lane, position), bytes.clone())
             .map_err(|cause| self.store.error(&cause))?;
         self.counts.bytes.fetch_add(bytes.len() as u64, Ordering::AcqRel);
         Ok(Some(Pending { done, entry }))
@@ -338,7 +348,7 @@ impl Writer {
         lane: Lane,
         start: u64,
         through: u64,
-    ) -> Result<Vec<(Position, sled::IVec)>, SpoolError> {
+    ) -> Result<Vec<(Position, Bytes)>, SpoolError> {
         self.range(lane, start, through).collect()
     }
 
@@ -347,7 +357,7 @@ impl Writer {
         lane: Lane,
         start: u64,
         through: u64,
-    ) -> impl Iterator<Item = Result<(Position, sled::IVec), SpoolError>> {
+    ) -> impl Iterator<Item = Result<(Position, Bytes), SpoolError>> {
         let (first, last) = (Position { start, seq: 0 }, Position { start, seq: through });
         self.store.batches.range(key(lane, first)..=key(lane, last)).map(|entry| {
             let (key, frame) = entry.map_err(|cause| self.store.error(&cause))?;

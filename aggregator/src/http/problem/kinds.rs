@@ -47,6 +47,13 @@ kinds! {
     ALREADY_INITIALISED = 409 "already-initialised", "The cluster exists already",
         "'cluster init' founds a cluster once. A node that belongs to one keeps to it; the admin token \
          was shown when it was founded and is kept nowhere.";
+    STALE = 412 "stale", "It was changed in the meantime",
+        "The revision that the header If-Match names is not the one it has now, so nothing was changed. \
+         The member 'revision' is the current one. Read it again, decide again, and repeat the request \
+         with the ETag of that answer.";
+    PRECONDITION_REQUIRED = 428 "precondition-required", "Say which revision you change",
+        "Without the header If-Match two people could undo each other's change unseen. Send the ETag of \
+         the answer that you read, or * to change whatever is there (RFC 9110 section 13.1.1).";
     BODY_TOO_LARGE = 413 "body-too-large", "The body is too large",
         "The member 'errors' names the limit in bytes.";
     UNSUPPORTED_MEDIA_TYPE = 415 "unsupported-media-type", "The body is of another type",
@@ -67,6 +74,11 @@ kinds! {
     OVERLOADED = 503 "overloaded", "The node has too much to do",
         "So many requests are being served that this one was turned away at once. Repeat it after the \
          time in Retry-After.";
+    DISK_FULL = 507 "disk-full", "The cluster's volumes are full",
+        "The volume of the leader has no room and no other node could take over, or so many volumes are \
+         full that there is no majority. Nothing was changed and nothing is lost: sensors keep what they \
+         see, reads go on. Free space or enlarge the volumes that the finding 'node-disk-full' and the \
+         nodes' readiness name; no restart is needed. Repeat after the time in Retry-After.";
     UNAVAILABLE = 503 "unavailable", "It cannot be read now",
         "The data is there but cannot be read at this moment, for instance while an index is rebuilt. \
          Repeat after the time in Retry-After, or ask another node.";

@@ -32,6 +32,7 @@ const ROUTES: &[&str] = &[
     "get /readyz",
     "get /startupz",
     "get /version",
+    "patch /api/v1/findings/{id}",
     "post /api/v1/cluster/init",
     "post /api/v1/sensors",
     "post /api/v1/sensors/{id}/revoke",
