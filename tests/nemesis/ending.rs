@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use wardmesh_tests::breach::Invariant;
+use wardmesh_tests::clients::Clients;
+use wardmesh_tests::register::{Operation, What, check};
 use wardmesh_tests::rig::{NODES, Rig};
 use wardmesh_tests::verdict::{Found, agree, compare, drain};
 use wardmesh_tests::watch::Watch;
@@ -27,6 +29,8 @@ pub(crate) struct Weight {
 #[derive(Debug, Default)]
 pub(crate) struct Ending {
     pub(crate) found: Found,
+    /// Operations on the register, and changes among them.
+    pub(crate) register: (usize, usize),
     pub(crate) drained: Duration,
     pub(crate) agreed: Duration,
     pub(crate) weights: Vec<(Weight, Weight)>,
@@ -46,8 +50,19 @@ fn weight(pid: Option<u32>) -> Option<Weight> {
 }
 
 impl Ending {
-    pub(crate) fn reach(rig: &Rig, watch: &Watch, baseline: &[Weight]) -> anyhow::Result<Self> {
-        let mut ending = Self::default();
+    pub(crate) fn reach(
+        rig: &Rig,
+        watch: &Watch,
+        clients: &Clients,
+        baseline: &[Weight],
+    ) -> anyhow::Result<Self> {
+        let history = clients.history();
+        let changed = |one: &&Operation| matches!(one.what, What::Changed(..));
+        let changes = history.iter().filter(changed).count();
+        let mut ending = Self { register: (history.len(), changes), ..Self::default() };
+        for fault in check(&history) {
+            rig.breaches.note(Invariant::NotLinearizable, fault);
+        }
         if let Err(cause) = (0..NODES).try_for_each(|node| rig.await_ready(node).map(drop)) {
             anyhow::ensure!(!rig.stopped.load(Ordering::Acquire), "stopped");
             rig.breaches.note(Invariant::NotHealed, format!("after the last fault: {cause:#}"));

@@ -23,6 +23,9 @@ const EVENTS_PER_SECOND_MIN: u64 = 1_000;
 /// The longest time that a round of all other faults takes, seconds: each comes once in it.
 const ROUND_SECONDS: u64 = 165;
 
+/// Changes of the register a minute, without which reads prove little.
+const CHANGES_PER_MINUTE_MIN: u64 = 20;
+
 /// One line of the table.
 struct Row {
     id: &'static str,
@@ -90,6 +93,10 @@ impl Report {
                 why.push(format!("{} happened {} times, {least} are due", row.id, row.count));
             }
         }
+        let changes = self.ending.register.1 as u64;
+        if changes < self.arguments.minutes * CHANGES_PER_MINUTE_MIN {
+            why.push(format!("the register was changed {changes} times only"));
+        }
         if self.mixed < THROUGHPUT_MIN * self.calm {
             why.push(format!("{:.0} events/s under faults, {:.0} before", self.mixed, self.calm));
         }
@@ -108,7 +115,7 @@ impl Report {
                 None => println!("{id:<6} LEFT OUT       {what}"),
             }
         }
-        let Ending { found, drained, agreed, weights } = &self.ending;
+        let Ending { found, register, drained, agreed, weights } = &self.ending;
         let Found { emitted, acked, events, history_from } = found;
         println!("\nevents emitted {emitted}, acknowledged {acked}, found by node {events:?}");
         println!("history from log index, by node: {history_from:?}");
@@ -116,6 +123,7 @@ impl Report {
         println!("gap after a kill of the leader alone: {}", percentiles(&self.gaps_alone));
         println!("gap after any kill of the leader: {}", percentiles(&self.gaps));
         println!("linearizable reads: {} answered, {} refused", self.reads.0, self.reads.1);
+        println!("register: {} operations, {} of them changes", register.0, register.1);
         println!("drained in {drained:.1?}, agreed after {agreed:.1?}");
         for (node, (before, after)) in weights.iter().enumerate() {
             println!("node {}: {before:?} then {after:?}", node + 1);

@@ -13,6 +13,7 @@
 pub mod book;
 pub mod breach;
 pub mod client;
+pub mod clients;
 pub mod door;
 pub mod draw;
 pub mod forge;
@@ -21,6 +22,7 @@ pub mod judge;
 pub mod ledger;
 pub mod network;
 pub mod player;
+pub mod register;
 pub mod rig;
 pub mod scan;
 pub mod shell;

@@ -3,6 +3,7 @@
 
 mod all_kill;
 mod clock_jump;
+mod disk_full;
 mod failed_sync;
 mod follower_kill;
 mod half_cut;
@@ -11,6 +12,8 @@ mod partition;
 mod pause;
 mod power_cut;
 mod power_cut_all;
+mod replays;
+mod rolled_back;
 mod sensor_kill;
 mod snapshot_install;
 
@@ -62,7 +65,10 @@ pub(crate) const FAULTS: &[&Fault] = &[
     &partition::FAULT,
     &half_cut::FAULT,
     &pause::FAULT,
+    &disk_full::FAULT,
     &failed_sync::FAULT,
     &clock_jump::FAULT,
     &snapshot_install::FAULT,
+    &rolled_back::FAULT,
+    &replays::FAULT,
 ];

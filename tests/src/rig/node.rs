@@ -191,6 +191,11 @@ impl Rig {
         self.with_mesh(|_| self.nodes[node].up.store(false, Ordering::Release));
     }
 
+    /// From now on it is one again.
+    pub fn expect_life(&self, node: usize) {
+        self.with_mesh(|_| self.nodes[node].up.store(true, Ordering::Release));
+    }
+
     /// How a node has ended by itself, if it has.
     ///
     /// # Errors
