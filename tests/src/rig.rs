@@ -16,6 +16,7 @@ use crate::breach::Breaches;
 use crate::door::Door;
 use crate::ground::{Ground, Need};
 use crate::network::Network;
+use crate::player::Player;
 use crate::volume::Volume;
 
 mod node;
@@ -60,6 +61,8 @@ pub struct Rig {
     pub nodes: Vec<Seat>,
     /// The sensors.
     pub sensors: Vec<Post>,
+    /// Sensors that the test plays itself.
+    pub players: Mutex<Vec<Arc<Player>>>,
     volumes: Vec<Volume>,
     /// The network, where there is one: nodes are its first hosts.
     pub network: Option<Network>,
@@ -134,6 +137,14 @@ impl Rig {
     /// Where loop devices are not allowed here.
     pub fn volume(&self, node: usize) -> anyhow::Result<&Volume> {
         self.volumes.get(node).context("this node has no file system of its own")
+    }
+
+    /// The network.
+    ///
+    /// # Errors
+    /// Where there is none here.
+    pub fn network(&self) -> anyhow::Result<&Network> {
+        self.network.as_ref().context("all processes are on one host")
     }
 
     /// A door to a node with the usual patience.

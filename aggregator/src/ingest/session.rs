@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, StreamExt};
 use tokio::sync::mpsc;
+use wardmesh_common::fault::{Fault, met_before, planted};
 use wardmesh_common::link::{Connection, Receiver, Sender, Stream};
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
@@ -176,8 +177,17 @@ impl<'a> Session<'a> {
     fn submit(&self, admitted: Admitted) -> BoxFuture<'a, (u64, u64, Answer)> {
         let Admitted { header, submission } = admitted;
         self.ingest.metrics.received(header.events, submission.frame.len());
+        let batch = (self.holder.sensor.0, header.epoch, self.lane as u8, header.seq);
+        if planted(Fault::DedupeInMemory) && met_before(batch) {
+            let known = BatchReceipt::Duplicate { watermark: header.seq };
+            return Box::pin(async move { (header.epoch, header.seq, Ok((known, 0))) });
+        }
         // Queued here and now, so that the queue's order is the lane's.
         let answer = self.ingest.consensus.enqueue(submission);
+        if planted(Fault::AckBeforeCommit) {
+            let early = Ok((BatchReceipt::Applied, 0));
+            return Box::pin(async move { (header.epoch, header.seq, early) });
+        }
         Box::pin(async move { (header.epoch, header.seq, answer.await) })
     }
 

@@ -67,7 +67,8 @@ pub struct Claim<'a> {
 
 impl<'a> Claim<'a> {
     pub(super) fn of(flag: &'a AtomicBool, place: usize) -> Option<Self> {
-        (!flag.swap(true, Ordering::AcqRel)).then_some(Self { flag, place })
+        // Not `then_some`: one that is made in vain would give the place free when it is dropped.
+        (!flag.swap(true, Ordering::AcqRel)).then(|| Self { flag, place })
     }
 }
 
@@ -136,12 +137,26 @@ impl Rig {
         (self.claimed() == 0).then(|| self.claim(follower)).flatten()
     }
 
+    /// Claims all nodes, or none.
+    #[must_use]
+    pub fn claim_all(&self) -> Option<Vec<Claim<'_>>> {
+        (0..NODES).map(|node| self.claim(node)).collect()
+    }
+
+    /// The nodes beside one.
+    #[must_use]
+    pub fn others(&self, node: usize) -> Vec<usize> {
+        (0..NODES).filter(|other| *other != node).collect()
+    }
+
     /// The node that a majority says it follows, by the watch's last looks.
     #[must_use]
     pub fn leader(&self) -> Option<usize> {
         let named: Vec<_> =
             self.nodes.iter().filter_map(Seat::fresh).filter_map(|view| view.leader).collect();
-        (0..NODES).find(|node| named.iter().filter(|named| *named == node).count() * 2 > NODES)
+        (0..NODES)
+            .filter(|node| self.nodes[*node].is_up())
+            .find(|node| named.iter().filter(|named| *named == node).count() * 2 > NODES)
     }
 
     /// Waits for such a leader, looking itself.
@@ -174,6 +189,11 @@ impl Rig {
     /// From now on the end of this node is no surprise.
     pub fn expect_end(&self, node: usize) {
         self.with_mesh(|_| self.nodes[node].up.store(false, Ordering::Release));
+    }
+
+    /// From now on it is one again.
+    pub fn expect_life(&self, node: usize) {
+        self.with_mesh(|_| self.nodes[node].up.store(true, Ordering::Release));
     }
 
     /// How a node has ended by itself, if it has.

@@ -32,8 +32,12 @@ impl Rig {
     ///
     /// # Errors
     /// Where something of it does not work; what was begun is taken down.
-    pub fn raise(plan: Plan, stopped: Arc<AtomicBool>) -> anyhow::Result<Self> {
+    pub fn raise(mut plan: Plan, stopped: Arc<AtomicBool>) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("wardmesh-nemesis-").tempdir()?;
+        // A copy, so that a build meanwhile does not change what is started next.
+        let program = folder.path().join("wardmesh-under-test");
+        std::fs::copy(&plan.program, &program)?;
+        plan.program = program;
         let network = network(&plan)?;
         let hosts: Vec<IpAddr> = match &network {
             Some(network) => network.hosts().iter().map(|host| host.address.into()).collect(),
@@ -60,6 +64,7 @@ impl Rig {
             mesh: Mutex::new(mesh),
             nodes: Vec::new(),
             sensors: Vec::new(),
+            players: Mutex::default(),
             volumes,
             network,
             breaches: Breaches::default(),

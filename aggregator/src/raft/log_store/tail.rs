@@ -1,7 +1,8 @@
 //! The log's last chunk, looked at before raft-log opens it.
 //!
-//! A crash may cut the last record short: nobody was told that it is on disk, so it is taken off and
-//! logged. Anything else that does not read is damage: the log is refused, never shortened.
+//! A crash may cut the last record short, or leave zeros in its place: nobody was told that it is on
+//! disk, so it is taken off and logged. Anything else that does not read is damage: the log is refused,
+//! never shortened.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -10,9 +11,14 @@ use std::path::{Path, PathBuf};
 use raft_log::chunked_wal::ChunkedWal;
 use raft_log::codeq::Decode;
 use raft_log::{ChunkId, Config, RaftLogAction, RaftLogRecord, RaftWalTypes, WALRecord};
+use wardmesh_common::fault::{Fault, planted};
 
 use super::record::{Id, Types};
 use crate::raft::REPLACE;
+
+/// A block of the file system, bytes. ext4 may make a file longer before it writes what belongs there,
+/// as far as the block goes that the file already has: after a power cut zeros stand there.
+const BLOCK: usize = 4096;
 
 /// What the intact records of a chunk say.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -95,7 +101,8 @@ fn mend_chunk(path: &Path, least: u64) -> io::Result<bool> {
     let Some(error) = error else {
         return Ok(intact.records > 0);
     };
-    if error.kind() != io::ErrorKind::UnexpectedEof || intact.last < intact.committed {
+    let torn = error.kind() == io::ErrorKind::UnexpectedEof || never_written(&bytes, intact.length);
+    if (!torn || intact.last < intact.committed) && !planted(Fault::DamageSkipped) {
         return Err(damaged(path, offset, &error));
     }
     if intact.records == 0 {
@@ -113,6 +120,13 @@ fn mend_chunk(path: &Path, least: u64) -> io::Result<bool> {
         "took a record that a crash cut short off the log's end; nothing acknowledged was in it"
     );
     Ok(true)
+}
+
+/// Whether nothing but zeros follows the last intact record, all in one block.
+fn never_written(bytes: &[u8], intact: usize) -> bool {
+    let rest = bytes.get(intact..).unwrap_or_default();
+    let one_block = intact / BLOCK == bytes.len().saturating_sub(1) / BLOCK;
+    intact > 0 && one_block && rest.iter().all(|byte| *byte == 0)
 }
 
 fn damaged(path: &Path, offset: u64, error: &io::Error) -> io::Error {
