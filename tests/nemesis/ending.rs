@@ -8,7 +8,7 @@ use wardmesh_tests::breach::Invariant;
 use wardmesh_tests::clients::Clients;
 use wardmesh_tests::register::{Operation, What, check};
 use wardmesh_tests::rig::{NODES, Rig};
-use wardmesh_tests::verdict::{Found, agree, compare, drain};
+use wardmesh_tests::verdict::{Found, agree, backfill, compare, drain};
 use wardmesh_tests::watch::Watch;
 
 /// Memory that a node may have gained over its baseline beside as much again, KiB: its state and
@@ -75,6 +75,7 @@ impl Ending {
         watch.end();
         ending.weigh(rig, baseline);
         crate::logs::judge(rig);
+        println!("every node has its history after {:.1?}", backfill(rig)?);
         let begun = Instant::now();
         ending.found = compare(rig)?;
         println!("read all events of all nodes in {:.1?}", begun.elapsed());

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -72,6 +72,8 @@ pub struct Rig {
     pub stopped: Arc<AtomicBool>,
     /// What the machine allows.
     pub ground: Ground,
+    /// The highest id that any node ever had, once one was replaced.
+    highest_id: AtomicU64,
     program: PathBuf,
     folder: tempfile::TempDir,
 }

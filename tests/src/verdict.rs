@@ -14,6 +14,9 @@ use crate::scan::scan;
 /// How long nodes may take to agree once nothing more comes (I7).
 const AGREE_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long a node may take to fetch what a snapshot did not bring.
+const BACKFILL_WITHIN: Duration = Duration::from_secs(120);
+
 /// A page of events of a busy node takes a moment.
 const SCAN_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -71,6 +74,24 @@ pub fn agree(rig: &Rig) -> anyhow::Result<Duration> {
         rig.breaches.note(Invariant::Diverged, format!("only after {elapsed:.1?}"));
     }
     Ok(elapsed)
+}
+
+/// Waits until every node has the whole history: one that came back by a snapshot fetches it from the
+/// others. How long that took; a node that still lacks some says from where on it has all.
+///
+/// # Errors
+/// Where everything is to end.
+pub fn backfill(rig: &Rig) -> anyhow::Result<Duration> {
+    let begun = Instant::now();
+    let path = "/api/v1/events?limit=1&consistency=local";
+    let whole = |node: usize| {
+        let from = rig.door(node).json(path).and_then(|page| page["meta"]["history_from"].as_u64());
+        from.is_some_and(|from| from <= 1)
+    };
+    while !(0..NODES).all(whole) && begun.elapsed() < BACKFILL_WITHIN {
+        rig.rest(Duration::from_millis(200))?;
+    }
+    Ok(begun.elapsed())
 }
 
 /// Reads every event of every sensor at every node and judges them.

@@ -16,6 +16,7 @@ mod replays;
 mod rolled_back;
 mod sensor_kill;
 mod snapshot_install;
+mod wiped;
 
 use std::time::Duration;
 
@@ -68,6 +69,7 @@ pub(crate) const FAULTS: &[&Fault] = &[
     &disk_full::FAULT,
     &failed_sync::FAULT,
     &clock_jump::FAULT,
+    &wiped::FAULT,
     &snapshot_install::FAULT,
     &rolled_back::FAULT,
     &replays::FAULT,

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -70,6 +70,7 @@ impl Rig {
             breaches: Breaches::default(),
             stopped,
             ground: plan.ground.clone(),
+            highest_id: AtomicU64::new(NODES as u64),
             program: plan.program.clone(),
             folder,
         };
@@ -94,7 +95,7 @@ impl Rig {
         self.nodes = mesh
             .nodes()
             .iter()
-            .map(|node| Seat::new(Door::new(&node.http_address, token.clone(), EXCHANGE)))
+            .map(|node| Seat::new(node.id, Door::new(&node.http_address, token.clone(), EXCHANGE)))
             .collect();
         SITES.iter().try_for_each(|site| mesh.add_site(site, site))
     }

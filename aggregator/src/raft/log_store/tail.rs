@@ -94,7 +94,7 @@ fn mend_chunk(path: &Path, least: u64) -> io::Result<bool> {
     let bytes = std::fs::read(path)?;
     let (intact, error) = scan(&bytes);
     let offset = intact.length as u64;
-    if offset < least {
+    if offset < least && !planted(Fault::DamageSkipped) {
         let cut = io::Error::other(format!("it ends there, but was written up to byte {least}"));
         return Err(damaged(path, offset, error.as_ref().unwrap_or(&cut)));
     }
