@@ -95,6 +95,13 @@ impl<'a> Run<'a> {
         self.interfaces.get(at).copied().unwrap_or(u16::MAX)
     }
 
+    /// The identity of a party, by its hash; it is then the current one.
+    fn identity(&mut self, party: &Party, interface: u16) -> Option<u128> {
+        let ip = party.ip.filter(usable);
+        let mac = party.mac.filter(|mac| mac.is_unicast());
+        self.identities.choose(mac, ip, party.vlan, interface)
+    }
+
     fn merges(&mut self, place: &Place<'_>, event: &ArchivedEvent, at: Timestamp) -> bool {
         let Some(window) = &mut self.window else { return false };
         let window = Arc::make_mut(window);
@@ -110,7 +117,8 @@ impl State {
         let mut found: Found = [None; FOUND_EVENTS];
         for (place, event) in found.iter_mut().zip(events) {
             let interface = run.interface(event);
-            *place = self.attribute(run, &event.party(), interface, false).flatten();
+            let identity = run.identity(&event.party(), interface);
+            *place = identity.and_then(|identity| self.identities.get(&identity)).copied();
         }
         let devices = || found.iter().flatten().filter_map(|known| self.devices.at(known.slot));
         black_box(devices().fold(0, |sum, device| sum ^ device.events));
@@ -139,7 +147,7 @@ impl State {
         let merged = run.merges(place, event, at);
         run.tally.merged += u64::from(merged);
         let served = self.served(run, event, interface);
-        // Whose it is depends on what came before only where it is a router's.
+        // Behind a router it depends on what came before whose it is.
         let plain = |known: &Known| self.devices.at(known.slot).is_some_and(|held| !held.router);
         let known = match found.filter(plain) {
             None => self.attribute(run, &party, interface, on_link),
@@ -202,10 +210,9 @@ impl State {
         interface: u16,
         on_link: bool,
     ) -> Option<Option<Known>> {
-        let ip = party.ip.filter(usable);
-        let mac = party.mac.filter(|mac| mac.is_unicast());
-        let identity = run.identities.choose(mac, ip, party.vlan, interface)?;
+        let identity = run.identity(party, interface)?;
         let known = self.identities.get(&identity).copied();
+        let ip = party.ip.filter(usable);
         let Some((known, ip)) = known.filter(|known| known.router).zip(ip) else {
             return Some(known);
         };
