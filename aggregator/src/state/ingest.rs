@@ -13,13 +13,10 @@ use wardmesh_common::wire::v1::{self, Batched};
 use super::command::Submission;
 use super::effects::{AppliedBatch, Effects};
 use super::findings::EventRef;
-use super::observe::{Place, Run};
+use super::observe::{FOUND_EVENTS, Place, Run};
 use super::receipt::{BatchReceipt, Receipt};
 use super::sensors::Fork;
 use super::{Entry, State};
-
-/// Events whose devices are fetched from memory together: a few dozen kilobytes of the first cache.
-pub(super) const WARMED_EVENTS: usize = 32;
 
 /// What the events of one batch come to, beside what they say of devices.
 #[derive(Debug, Default)]
@@ -125,11 +122,12 @@ impl State {
         if let Some(sensor) = self.sensors.get_mut(&submission.sensor) {
             run.learn_interfaces(sensor, batch);
         }
-        for (at, events) in batch.events.chunks(WARMED_EVENTS).enumerate() {
-            self.warm(&mut run, events);
-            for (position, event) in events.iter().enumerate() {
-                entry.position = (at * WARMED_EVENTS + position) as u32;
-                self.observe(entry, &place, &mut run, batch, event);
+        let mut positions = 0..;
+        for events in batch.events.chunks(FOUND_EVENTS) {
+            let found = self.find(&mut run, events);
+            for ((event, found), position) in events.iter().zip(found).zip(&mut positions) {
+                entry.position = position;
+                self.observe(entry, &place, &mut run, batch, (event, found));
             }
         }
         if let Some(window) = run.window {
