@@ -113,8 +113,8 @@ async fn lane(
     let late = |_| refusal(Reason::OutOfTurn, &"the lanes were not opened in time");
     let (lane, mut send, receive) =
         tokio::time::timeout(GREETING_PATIENCE, opening).await.map_err(late)??;
-    let (offences, repeats, scratch) = (0, 0, Vec::new());
-    let mut session = Session { ingest, holder, lane, offences, repeats, scratch };
+    let (offences, repeats, acked, scratch) = (0, 0, None, Vec::new());
+    let mut session = Session { ingest, holder, lane, offences, repeats, acked, scratch };
     let end = session.stream(&mut send, receive).await;
     if let Err(refusal) = &end {
         refuse(&mut send, refusal).await;
@@ -132,6 +132,8 @@ struct Session<'a> {
     offences: u32,
     /// Batches since the last one that was applied.
     repeats: u32,
+    /// The last acknowledged batch: epoch and place.
+    acked: Option<(u64, u64)>,
     scratch: Vec<u8>,
 }
 
@@ -199,7 +201,13 @@ impl<'a> Session<'a> {
         }
         let outcome = match answer {
             Ok((BatchReceipt::Applied | BatchReceipt::Duplicate { .. }, index)) => {
+                self.acked = Some((epoch, seq));
                 Outcome::Acknowledged(index)
+            }
+            // It overtook a batch that was acknowledged since: nothing is missing any more, and the
+            // sensor may have forgotten what the gap names.
+            Ok((BatchReceipt::Gap { expected }, _)) if has_closed(self.acked, epoch, expected) => {
+                Outcome::Unavailable(0)
             }
             Ok((BatchReceipt::Gap { expected }, _)) => Outcome::Gap(expected),
             Ok((BatchReceipt::Rejected(reason), _)) => {
@@ -243,6 +251,11 @@ impl<'a> Session<'a> {
         };
         self.receipt(send, epoch, seq, outcome).await
     }
+}
+
+/// Whether the batch that a gap waits for was acknowledged after all.
+fn has_closed(acked: Option<(u64, u64)>, epoch: u64, expected: u64) -> bool {
+    acked.is_some_and(|(of, through)| of == epoch && expected <= through)
 }
 
 fn millis(span: Duration) -> u32 {
