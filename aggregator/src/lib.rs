@@ -16,3 +16,4 @@ pub mod raft;
 pub mod replica;
 pub mod state;
 pub mod store;
+mod waiting;

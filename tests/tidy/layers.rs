@@ -19,6 +19,7 @@ const COMMON: Layers = &[
     ("golden", &[]),
     ("config", &["text"]),
     ("telemetry", &[]),
+    ("space", &[]),
     ("id", &["time", "map"]),
     ("clock", &["time"]),
     ("event", &["net", "time"]),
@@ -65,6 +66,7 @@ const AGGREGATOR: Layers = &[
     ("housekeeping", &["facets", "metrics", "raft", "replica", "state", "store"]),
     ("backend", &["facets", "http", "metrics", "raft", "replica", "state", "store"]),
     ("backfill", &["raft", "replica", "store"]),
+    ("waiting", &["http"]),
     ("aggregator", ALL),
     ("cli", ALL),
 ];

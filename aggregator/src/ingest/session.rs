@@ -281,3 +281,21 @@ fn read_frames(mut stream: Receiver) -> mpsc::Receiver<Result<(Timestamp, Bytes)
     });
     receiver
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_closes_when_what_it_waits_for_is_acknowledged() {
+        for (acked, expected, closed) in [
+            (None, 1, false),
+            (Some((7, 3)), 3, true),
+            (Some((7, 3)), 2, true),
+            (Some((7, 3)), 4, false),
+            (Some((8, 3)), 3, false),
+        ] {
+            assert_eq!(has_closed(acked, 7, expected), closed, "{acked:?} {expected}");
+        }
+    }
+}

@@ -62,6 +62,10 @@ pub const LEADERLESS_PATIENCE: Duration = Duration::from_secs(2);
 /// Between two looks for a leader while batches wait: a fraction of a hand-over.
 pub(super) const LEADERLESS_POLL: Duration = Duration::from_millis(5);
 
+/// When to try again while volumes are full: somebody has to make room, and all have to be told within
+/// seconds that it is there.
+pub const RETRY_AFTER_DISK_FULL: Duration = Duration::from_secs(2);
+
 /// How long a command may take from proposal to receipt before its outcome is called unknown: a
 /// leader change is over sooner, and a disk that needs longer serves nobody.
 pub const OUTCOME_PATIENCE: Duration = Duration::from_secs(10);
@@ -81,6 +85,15 @@ pub enum Unavailable {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The leader's volume has no room, or so many others' that there is no majority: nothing was
+    /// proposed.
+    #[error("the cluster's volumes are full: {why}; try again in {retry_after:?}")]
+    DiskFull {
+        /// Whose, in words.
+        why: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// It was proposed, and the leader changed or did not answer in time: it may be applied or not.
     /// Batches are sent again, since the watermark tells; other commands are looked up first.
     #[error("the outcome is not known: {0}")]
@@ -95,7 +108,9 @@ impl Unavailable {
     #[must_use]
     pub const fn retry_after(&self) -> Duration {
         match self {
-            Self::Overloaded { retry_after } | Self::NoLeader { retry_after } => *retry_after,
+            Self::Overloaded { retry_after }
+            | Self::NoLeader { retry_after }
+            | Self::DiskFull { retry_after, .. } => *retry_after,
             Self::Unknown(_) | Self::Stopped(_) => RETRY_AFTER_NO_LEADER,
         }
     }
@@ -107,6 +122,10 @@ impl Unavailable {
 
     pub(super) const fn no_leader() -> Self {
         Self::NoLeader { retry_after: RETRY_AFTER_NO_LEADER }
+    }
+
+    pub(super) const fn disk_full(why: String) -> Self {
+        Self::DiskFull { why, retry_after: RETRY_AFTER_DISK_FULL }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use wardmesh_common::id::{ClusterId, FindingId, SensorId, SiteId, TenantId};
+use wardmesh_common::id::{ClusterId, FindingId, NodeId, SensorId, SiteId, TenantId};
 use wardmesh_common::map::HashKey;
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
@@ -60,6 +60,8 @@ pub enum Action {
     Tick,
     /// Somebody deals with a finding.
     UpdateFinding(UpdateFinding),
+    /// A node says how much room its volume has.
+    ReportNode(ReportNode),
 }
 
 /// One batch on its way into the state.
@@ -150,6 +152,23 @@ pub struct UpdateFinding {
     pub by: String,
 }
 
+/// See [`Action::ReportNode`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportNode {
+    /// Which node.
+    pub node: NodeId,
+    /// Its name for people.
+    pub name: String,
+    /// The folder on the volume.
+    pub path: String,
+    /// Bytes that are left.
+    pub free: u64,
+    /// Whether that is enough again.
+    pub enough: bool,
+    /// Whether it has run short since the last report.
+    pub short: bool,
+}
+
 impl Command {
     /// A command of this build's version.
     #[must_use]
@@ -182,6 +201,7 @@ impl fmt::Display for Command {
             Action::Revoke(_) => "revoke",
             Action::Tick => "tick",
             Action::UpdateFinding(_) => "update-finding",
+            Action::ReportNode(_) => "report-node",
         };
         f.write_str(name)
     }

@@ -2,8 +2,14 @@
 
 use super::Rule;
 
+mod disk_full;
 mod same_identity;
 mod sensor_forked;
 
 /// Every rule judges every subject that a command changed, in this order.
-pub static RULES: &[&dyn Rule] = &[&same_identity::SameIdentity, &sensor_forked::SensorForked];
+pub static RULES: &[&dyn Rule] = &[
+    &same_identity::SameIdentity,
+    &sensor_forked::SensorForked,
+    &disk_full::NodeDiskFull,
+    &disk_full::SensorDiskFull,
+];

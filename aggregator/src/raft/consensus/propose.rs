@@ -12,7 +12,7 @@ use crate::raft::rpc::{Reply, Request};
 use crate::state::command::Action;
 use crate::state::receipt::Receipt;
 
-/// How long a command waits for somebody to lead: two elections.
+/// How long a command waits for somebody to lead who has room for it: two elections.
 const LEADER_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long an old leader may still answer for what it had taken once another one leads: it learns of
@@ -30,7 +30,10 @@ impl Node {
                 Route::Nobody => Err(Unavailable::no_leader()),
             };
             match outcome {
-                Err(Unavailable::NoLeader { .. }) if Instant::now() < deadline => {
+                // A leader whose volume is full hands over where it can.
+                Err(Unavailable::NoLeader { .. } | Unavailable::DiskFull { .. })
+                    if Instant::now() < deadline =>
+                {
                     tokio::time::sleep(LEADER_POLL).await;
                 }
                 outcome => return outcome,

@@ -1,11 +1,14 @@
 //! What this node answers to the others' calls.
 
 use bytes::Bytes;
-use openraft::raft::AppendEntriesRequest;
+use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use quinn::RecvStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::io::AsyncRead;
 use wardmesh_common::id::NodeId;
+use wardmesh_common::offload;
+use wardmesh_common::space::Level;
 
 use super::node::Node;
 use crate::raft::network::frame_bytes;
@@ -37,6 +40,28 @@ impl Serve for Node {
     }
 
     async fn serve(&self, sender: Sender, request: Request, stream: &mut RecvStream) -> Reply {
+        self.respond(sender, request, stream).await
+    }
+}
+
+impl Node {
+    /// Answers a call whose bytes, and a snapshot's file, came by something else than a stream.
+    pub(super) async fn serve_carried(&self, from: NodeId, bytes: Bytes, file: &[u8]) -> Reply {
+        match understand(from, bytes) {
+            Ok((sender, request)) => self.respond(sender, request, &mut &*file).await,
+            Err((refused, failure)) => {
+                self.refused(refused);
+                Reply::Failed(failure)
+            }
+        }
+    }
+
+    async fn respond<S: AsyncRead + Send + Unpin>(
+        &self,
+        sender: Sender,
+        request: Request,
+        stream: &mut S,
+    ) -> Reply {
         if let Some(refusal) = self.standing.refusal(sender, &request) {
             return Reply::Failed(refusal);
         }
@@ -46,36 +71,14 @@ impl Serve for Node {
         };
         answer.unwrap_or_else(Reply::Failed)
     }
-}
-
-impl Node {
-    /// Answers a call whose bytes came by something else than a stream.
-    pub(super) async fn serve_carried(&self, from: NodeId, bytes: Bytes) -> Reply {
-        let answer = match understand(from, bytes) {
-            Ok((sender, request)) => match self.standing.refusal(sender, &request) {
-                Some(refusal) => Err(refusal),
-                None => self.answer(request).await,
-            },
-            Err((refused, failure)) => {
-                self.refused(refused);
-                Err(failure)
-            }
-        };
-        answer.unwrap_or_else(Reply::Failed)
-    }
 
     async fn answer(&self, request: Request) -> Result<Reply, Failure> {
         match request {
             Request::Append(append) => self.append(append).await,
-            Request::Vote(vote) => self.raft.vote(vote).await.map(Reply::Vote).map_err(stopped),
-            Request::PreVote(vote) => {
-                self.raft.pre_vote(vote).await.map(Reply::Vote).map_err(stopped)
-            }
+            Request::Vote(vote) => self.vote(vote).await,
+            Request::PreVote(vote) => self.pre_vote(vote).await,
             Request::Snapshot(_) => Err(Failure::Refused("its file is missing".to_owned())),
-            Request::TransferLeader(transfer) => {
-                let handled = self.raft.handle_transfer_leader(transfer).await;
-                handled.map(Reply::TransferLeader).map_err(stopped)
-            }
+            Request::TransferLeader(transfer) => self.take_over(transfer).await,
             Request::Submit(submissions) => self.submit_all(submissions).await,
             Request::Propose(action) => self.propose_for(action).await,
             Request::ReadIndex { linearizable } => {
@@ -90,6 +93,7 @@ impl Node {
             Request::HistoryBytes { file, offset, length } => {
                 self.history_bytes(file, offset, length).await
             }
+            Request::Room => Ok(Reply::Room(self.settings.space.level() == Level::Ample)),
         }
     }
 }
@@ -119,7 +123,30 @@ fn millis(retry_after: std::time::Duration) -> u32 {
 }
 
 impl Node {
+    async fn vote(&self, vote: VoteRequest<TypeConfig>) -> Result<Reply, Failure> {
+        // A vote counts once it is on disk.
+        self.room_for_marks()?;
+        self.raft.vote(vote).await.map(Reply::Vote).map_err(stopped)
+    }
+
+    async fn pre_vote(&self, vote: VoteRequest<TypeConfig>) -> Result<Reply, Failure> {
+        self.room_for_marks()?;
+        self.raft.pre_vote(vote).await.map(Reply::Vote).map_err(stopped)
+    }
+
+    async fn take_over(
+        &self,
+        transfer: TransferLeaderRequest<TypeConfig>,
+    ) -> Result<Reply, Failure> {
+        if *transfer.to_node_id() == self.id {
+            self.room_for_entries()?;
+        }
+        let handled = self.raft.handle_transfer_leader(transfer).await;
+        handled.map(Reply::TransferLeader).map_err(stopped)
+    }
+
     async fn append(&self, append: AppendEntriesRequest<TypeConfig>) -> Result<Reply, Failure> {
+        self.room_for(&append)?;
         for entry in &append.entries {
             // A new leader stamps no command before one that its log holds already.
             if let Payload::Normal(command) = &entry.payload {
@@ -165,6 +192,7 @@ impl Node {
             Err(Unavailable::Overloaded { retry_after }) => {
                 Err(Failure::Overloaded { retry_after: millis(retry_after) })
             }
+            Err(Unavailable::DiskFull { why, .. }) => Err(Failure::DiskFull(why)),
             // Not `Stopped`, after which the asker would try again: this may be applied.
             Err(unknown) => Err(Failure::Refused(unknown.to_string())),
         }
@@ -190,15 +218,18 @@ impl Node {
         }))
     }
 
-    async fn install(
+    async fn install<S: AsyncRead + Send + Unpin>(
         &self,
         from: NodeId,
         offer: SnapshotOffer,
-        stream: &mut RecvStream,
+        stream: &mut S,
     ) -> Result<Reply, Failure> {
         if offer.length > SNAPSHOT_LENGTH_MAX || offer.offset > offer.length {
             let why = format!("{} bytes, more than {SNAPSHOT_LENGTH_MAX}", offer.length);
             return Err(Failure::Refused(why));
+        }
+        if !self.settings.space.fits(offer.length) {
+            return Err(self.disk_full());
         }
         let Ok(_turn) = self.receiving.try_lock() else {
             return Err(Failure::Overloaded { retry_after: millis(RETRY_AFTER_OVERLOAD) });
@@ -216,15 +247,14 @@ impl Node {
         Ok(Reply::Snapshot(response.vote))
     }
 
-    async fn receive(
+    async fn receive<S: AsyncRead + Send + Unpin>(
         &self,
         offer: &SnapshotOffer,
-        stream: &mut RecvStream,
+        stream: &mut S,
     ) -> std::io::Result<Snapshot> {
         let (snapshots, name) = (Arc::clone(&self.snapshots), offer.name());
         let offset = offer.offset;
-        let opening = tokio::task::spawn_blocking(move || snapshots.receive(&name, offset));
-        let file: Incoming = opening.await.map_err(std::io::Error::other)??;
+        let file: Incoming = offload::run(move || snapshots.receive(&name, offset)).await??;
         let (file, received) = receive_file(stream, offer.length - offset, file).await?;
         match received {
             Ok(()) => {}
@@ -235,8 +265,7 @@ impl Node {
                 return Err(cause);
             }
         }
-        let finishing = tokio::task::spawn_blocking(move || file.finish());
-        finishing.await.map_err(std::io::Error::other)?
+        offload::run(move || file.finish()).await?
     }
 
     async fn held(&self, name: SnapshotName) -> Result<Reply, Failure> {
@@ -244,8 +273,8 @@ impl Node {
             return Err(Failure::Overloaded { retry_after: millis(RETRY_AFTER_OVERLOAD) });
         };
         let snapshots = Arc::clone(&self.snapshots);
-        let reading = tokio::task::spawn_blocking(move || snapshots.held(&name));
-        let (offset, checksum) = reading.await.map_err(stopped)?.map_err(stopped)?;
+        let reading = offload::run(move || snapshots.held(&name)).await;
+        let (offset, checksum) = reading.flatten().map_err(stopped)?;
         Ok(Reply::SnapshotHeld { offset, checksum })
     }
 }

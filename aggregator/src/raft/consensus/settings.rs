@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use openraft::{Config, ConfigError, SnapshotPolicy};
 use wardmesh_common::id::NodeId;
+use wardmesh_common::space::Space;
 use wardmesh_common::tls::Identity;
 
 use crate::raft::types::Member;
@@ -43,6 +44,8 @@ pub struct Settings {
     /// The last index that the event archive holds durably: a purge never passes it. A node without
     /// an archive answers `u64::MAX`.
     pub archived_through: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// The room that the volume has.
+    pub space: Arc<Space>,
 }
 
 /// Heartbeats and elections (Raft paper, section 5.6: broadcast time ≪ election timeout).

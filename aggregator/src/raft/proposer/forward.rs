@@ -142,6 +142,7 @@ pub(in crate::raft) fn unavailable(reply: Reply) -> Unavailable {
         Reply::Failed(Failure::Overloaded { retry_after }) => {
             Unavailable::Overloaded { retry_after: Duration::from_millis(retry_after.into()) }
         }
+        Reply::Failed(Failure::DiskFull(why)) => Unavailable::disk_full(why),
         Reply::Failed(Failure::NotLeader { .. } | Failure::Stopped(_)) => Unavailable::no_leader(),
         other => Unavailable::Unknown(format!("the leader answered: {other:?}")),
     }

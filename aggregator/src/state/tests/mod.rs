@@ -10,4 +10,5 @@ mod limits;
 mod merging;
 mod registry;
 mod replicas;
+mod room;
 mod updates;

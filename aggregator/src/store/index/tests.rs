@@ -9,6 +9,9 @@ use crate::store::fixture::{Dice, Fleet, tenant};
 
 const WITHIN: Duration = Duration::from_secs(20);
 
+/// Damages that are tried, all from one seed.
+const DAMAGES: usize = 60;
+
 fn expecting(next: u64) -> Expected {
     Expected { cluster: Some(ClusterId([1; 16])), next, history_from: 0 }
 }
@@ -157,6 +160,37 @@ fn what_cannot_be_trusted_is_built_anew() {
 }
 
 #[test]
+fn damage_anywhere_is_harmless_since_it_is_built_anew() {
+    let (source, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(60));
+    let (index, _) = open(source.path(), 0);
+    commit(&index, &fleet, 0..60);
+    drop(index);
+    let mut dice = Dice(17);
+    for _ in 0..DAMAGES {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index");
+        copy(source.path(), &path);
+        let file = path.join(["db", "conf"][usize::from(dice.below(8) == 0)]);
+        let mut bytes = fs::read(&file).unwrap();
+        // What lies before the end of what was written; behind it sled keeps zeros.
+        let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() as u64 + 1;
+        let at = dice.below(used) as usize;
+        match dice.below(3) {
+            0 => bytes[at] ^= 1 << dice.below(8),
+            1 => bytes.truncate(at),
+            _ => bytes.iter_mut().skip(at).take(512).for_each(|byte| *byte = 0),
+        }
+        fs::write(&file, &bytes).unwrap();
+        let (index, rebuild) = open(&path, 60);
+        if let Rebuild::From(missing) = rebuild {
+            (missing.from..=missing.through).for_each(|e| index.refeed(e, fleet.rows(e)));
+            index.flush();
+        }
+        assert_eq!(rows(&index), expected(&fleet, 0..60), "{} at {at}", file.display());
+    }
+}
+
+#[test]
 fn a_sample_notices_damaged_rows_and_rows_that_nothing_finds() {
     let (folder, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(60));
     let (index, _) = open(folder.path(), 0);
@@ -167,7 +201,7 @@ fn a_sample_notices_damaged_rows_and_rows_that_nothing_finds() {
     let found_by = key::subject(&tenant(), &device, key::block(entry));
     assert!(index.db.remove(&found_by).unwrap().is_some());
     opening::check_sample(&index.db).unwrap_err();
-    index.db.insert(found_by, &[]).unwrap();
+    index.db.insert(found_by, &[1]).unwrap();
     opening::check_sample(&index.db).unwrap();
     let key = key::batch(&tenant(), Place { index: entry, ordinal: row.ordinal });
     index.db.insert(key, &[0; 9]).unwrap();
@@ -234,13 +268,13 @@ fn forget(index: &Index, below: u64, left: &[(u64, AppliedBatch)]) {
 }
 
 #[test]
-fn forgets_whole_blocks_with_all_that_finds_them() {
-    let (folder, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(300));
+fn forgets_whole_groups_with_all_that_finds_them() {
+    let (folder, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(1_300));
     let (index, _) = open(folder.path(), 0);
-    commit(&index, &fleet, 0..300);
-    forget(&index, 150, &expected(&fleet, 128..300));
+    commit(&index, &fleet, 0..1_300);
+    forget(&index, 1_100, &expected(&fleet, 1_024..1_300));
     drop(index);
-    let (index, rebuild) = open(folder.path(), 300);
+    let (index, rebuild) = open(folder.path(), 1_300);
     assert_eq!(rebuild, Rebuild::None, "count and sum hold");
     forget(&index, u64::MAX, &[]);
     assert_eq!(index.db.len(), 1, "only the marker is left");
