@@ -10,6 +10,7 @@ use wardmesh_common::wire::{FRAME_LENGTH_MAX, Lane, frame};
 use wardmesh_common::{clock, link};
 
 use super::{Ingest, WINDOW};
+use crate::raft::proposer::Unavailable;
 use crate::state::command::{Action, OpenEpoch};
 use crate::state::receipt::{OpenedEpoch, Receipt};
 
@@ -146,7 +147,13 @@ async fn open_epoch(
         held: hello.held.clone(),
         version: hello.software.clone(),
     });
-    match ingest.consensus.propose(action).await {
+    let first = ingest.consensus.propose(action.clone()).await;
+    let outcome = match first {
+        // Opening twice is opening once: after a change of leader it is asked again.
+        Err(Unavailable::Unknown(_)) => ingest.consensus.propose(action).await,
+        outcome => outcome,
+    };
+    match outcome {
         Ok((Receipt::EpochOpened(opened), _)) => Ok(opened),
         Ok((Receipt::Refused(detail), _)) => {
             let revoked = ingest.registry.is_revoked(holder.sensor);
