@@ -290,6 +290,7 @@ async fn a_damaged_or_mislabelled_snapshot_is_not_installed() {
         trio.initialise(1).await;
         trio.submit_all(1, 1, 0..3).await;
         trio.agree(3).await;
+        strangers::send_a_snapshot_in_two_parts(&trio).await;
         trio.shutdown().await;
     })
     .await;
