@@ -16,6 +16,7 @@ use crate::spool::Spool;
 
 mod backoff;
 mod lane;
+mod marks;
 mod session;
 mod window;
 

@@ -85,16 +85,19 @@ pub struct Watch<'a> {
     pub name: &'a str,
     /// Where it stands.
     pub site: &'a SiteId,
-    /// Batches that did not go on from the watermark.
+    /// Signs that an older image of it was restored.
     pub forked: Option<Fork>,
+    /// Signs that it runs twice.
+    pub cloned: Option<&'a Clones>,
 }
 
-/// Batches that do not go on from the watermark: a disk or memory image was restored.
+/// Signs that a disk or memory image was restored: a hello of a sensor that knows less of a start than
+/// was applied of it, or a batch in the place of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fork {
-    /// The sensor's start, of the first one.
+    /// The sensor's start, of the latest one.
     pub epoch: u64,
-    /// The place in the lane, of the first one.
+    /// The place in the lane, of the latest one.
     pub seq: u64,
     /// The leader's time of the first one.
     pub first_at: Timestamp,
@@ -102,7 +105,27 @@ pub struct Fork {
     pub last_at: Timestamp,
     /// How many there were.
     pub count: u64,
-    /// Where the first one lies in the log.
+    /// Where the first such batch lies in the log.
+    pub evidence: Option<EventRef>,
+}
+
+/// Two starts of one sensor that go on beside each other: the older one sent what it sealed after the
+/// newer one had begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clones {
+    /// The older start, and where it is, `address:port`, empty where nobody told.
+    pub older: (u64, String),
+    /// The newer start, and where it is.
+    pub newer: (u64, String),
+    /// The leader's time when it was noticed.
+    pub first_at: Timestamp,
+    /// The leader's time when the older one spoke again after the newer last.
+    pub last_at: Timestamp,
+    /// How often it did.
+    pub count: u64,
+    /// The start that spoke last.
+    pub speaking: u64,
+    /// The first event that shows it.
     pub evidence: EventRef,
 }
 

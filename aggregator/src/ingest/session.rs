@@ -81,7 +81,7 @@ pub async fn serve(ingest: Arc<Ingest>, connection: Connection) {
 fn holder(ingest: &Ingest, connection: &Connection) -> Result<Holder, String> {
     match tls::peer(connection) {
         Ok(tls::Principal::Sensor { cluster, tenant, sensor }) if cluster == ingest.cluster => {
-            Ok(Holder { tenant, sensor })
+            Ok(Holder { tenant, sensor, remote: connection.remote_address().to_string() })
         }
         Ok(other) => Err(format!("{other} is no sensor of cluster {}", ingest.cluster)),
         Err(cause) => Err(cause.to_string()),

@@ -84,8 +84,27 @@ pub struct OpenEpoch {
     pub epoch: u64,
     /// Earlier starts whose batches are still in the spool; every other open one is closed.
     pub held: Vec<u64>,
+    /// The lane that the hello opens.
+    pub lane: Lane,
+    /// The last place of the lane that this start has sealed, then those that the spool has of each held
+    /// one, 0 where it has none; empty where the sensor does not tell.
+    pub tails: Vec<u64>,
+    /// Where the sensor is, `address:port`, as the node sees it.
+    pub remote: String,
     /// The sensor's software version.
     pub version: String,
+}
+
+impl OpenEpoch {
+    /// The last place of the lane that the sensor knows of in a start; `None` where it does not tell.
+    #[must_use]
+    pub fn tail(&self, epoch: u64) -> Option<u64> {
+        if epoch == self.epoch {
+            return self.tails.first().copied();
+        }
+        let at = self.held.iter().position(|held| *held == epoch)?;
+        self.tails.get(at + 1).copied().filter(|tail| *tail > 0)
+    }
 }
 
 /// See [`Action::Skip`].

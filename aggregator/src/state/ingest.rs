@@ -15,7 +15,6 @@ use super::effects::{AppliedBatch, Effects};
 use super::findings::EventRef;
 use super::observe::{Place, Run};
 use super::receipt::{BatchReceipt, Receipt};
-use super::sensors::Fork;
 use super::{Entry, State};
 
 /// What the events of one batch come to, beside what they say of devices.
@@ -145,6 +144,7 @@ impl State {
     ) {
         let Some(sensor) = self.sensors.get_mut(&submission.sensor) else { return };
         let Header { epoch, lane, seq, chain, events, .. } = *header;
+        sensor.note_speech((epoch, lane, seq), entry.at, first_event(entry));
         sensor.epochs.advance(epoch, lane, seq, chain, events);
         sensor.clock_offset = submission.clock_offset;
         sensor.last_received = Some(entry.at);
@@ -181,18 +181,15 @@ impl State {
         if reason == Some(Reason::Forked)
             && let Ok(frame) = Frame::open(&submission.frame)
         {
-            let fork = sensor.forked.get_or_insert(Fork {
-                epoch: frame.header.epoch,
-                seq: frame.header.seq,
-                first_at: entry.at,
-                last_at: entry.at,
-                count: 0,
-                evidence: EventRef { index: entry.index, ordinal: entry.ordinal, position: 0 },
-            });
-            fork.last_at = entry.at;
-            fork.count = fork.count.saturating_add(1);
+            let Header { epoch, seq, .. } = frame.header;
+            sensor.note_fork((epoch, seq), entry.at, Some(first_event(entry)));
         }
     }
+}
+
+/// The place of the batch's first event.
+fn first_event(entry: &Entry) -> EventRef {
+    EventRef { index: entry.index, ordinal: entry.ordinal, position: 0 }
 }
 
 fn reason(error: FrameError) -> Reason {

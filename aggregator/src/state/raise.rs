@@ -139,5 +139,6 @@ fn watch(sensor: &Sensor) -> Subject<'_> {
         name: &sensor.name,
         site: &sensor.site,
         forked: sensor.forked,
+        cloned: sensor.cloned.as_ref(),
     })
 }

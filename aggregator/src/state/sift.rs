@@ -68,7 +68,7 @@ impl Sifter {
                     && !heard.revoked
                     && heard.tenant.as_ref().is_none_or(|tenant| *tenant == open.tenant)
                 {
-                    heard.epochs.open(open.epoch, &open.held);
+                    heard.epochs.open(open);
                 }
             }
             Action::Skip(skip) => self.skip(skip),
@@ -99,7 +99,7 @@ impl Sifter {
             Passing::Passed | Passing::Closed => false,
         };
         if due {
-            heard.epochs.advance(skip.epoch, skip.lane, skip.seq, skip.chain, 0);
+            heard.epochs.pass_over(skip.epoch, skip.lane, skip.seq, skip.chain);
         }
     }
 
@@ -154,8 +154,7 @@ mod tests {
     use super::*;
     use crate::state::State;
     use crate::state::command::{DefineSite, Enrol, OpenEpoch};
-    use crate::state::dedup::Mark;
-    use crate::state::testkit::{Feed, at, sensor, sighting, site, tenant};
+    use crate::state::testkit::{Feed, Tail, at, sensor, sighting, site, tenant};
     use wardmesh_common::id::ClusterId;
     use wardmesh_common::map::HashKey;
     use wardmesh_common::wire::Lane;
@@ -180,7 +179,16 @@ mod tests {
     fn open(epoch: u64, held: &[u64]) -> Action {
         let version = String::new();
         let (sensor, tenant, held) = (sensor(1), tenant(), held.to_vec());
-        Action::OpenEpoch(OpenEpoch { sensor, tenant, epoch, held, version })
+        Action::OpenEpoch(OpenEpoch {
+            sensor,
+            tenant,
+            epoch,
+            held,
+            lane: Lane::Bulk,
+            tails: Vec::new(),
+            remote: String::new(),
+            version,
+        })
     }
 
     fn skip(epoch: u64, seq: u64, chain: u64) -> Action {
@@ -198,7 +206,7 @@ mod tests {
         let poisoned = one.marks[1];
         let [d, e] = std::array::from_fn(|_| one.batch(&event()));
         let mut restored = Feed::new(sensor(1), 1);
-        restored.marks[1] = Mark { seq: 5, chain: 77, events: 0 };
+        restored.marks[1] = Tail { seq: 5, chain: 77 };
         let forked = restored.batch(&event());
         let [f, g] = std::array::from_fn(|_| two.batch(&event()));
         let of = |feed: &Feed, frames: &[&bytes::Bytes]| {

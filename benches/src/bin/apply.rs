@@ -135,8 +135,16 @@ impl Node {
         let name = "sensor".to_owned();
         node.one(Action::Enrol(Enrol { sensor: SENSOR, tenant: tenant(), site: site()?, name }));
         let version = "0".to_owned();
-        let open =
-            OpenEpoch { sensor: SENSOR, tenant: tenant(), epoch: EPOCH, held: Vec::new(), version };
+        let open = OpenEpoch {
+            sensor: SENSOR,
+            tenant: tenant(),
+            epoch: EPOCH,
+            held: Vec::new(),
+            lane: Lane::Bulk,
+            tails: Vec::new(),
+            remote: String::new(),
+            version,
+        };
         node.one(Action::OpenEpoch(open));
         Ok(node)
     }

@@ -11,7 +11,7 @@ use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::message::{Hello, Message, Reason, Welcome};
 use wardmesh_common::{clock, link, tls};
 
-use super::{Uplink, lane, random};
+use super::{Uplink, lane, marks, random};
 
 /// Why a session is over; the spool is untouched by it.
 #[derive(Debug, thiserror::Error)]
@@ -81,10 +81,14 @@ async fn serve(uplink: &Uplink, address: &str) -> Result<std::convert::Infallibl
     uplink.status.sessions.fetch_add(1, Ordering::Relaxed);
     uplink.status.online.store(true, Ordering::Release);
     tracing::info!(address, site = %urgent.welcome.site, "online");
-    let end = tokio::select! {
-        end = lane::run(&uplink.spool, urgent) => end,
-        end = lane::run(&uplink.spool, bulk) => end,
-        reason = connection.closed() => SessionEnd::Lost(reason.to_string()),
+    let welcomes = [(Lane::Urgent, &urgent.welcome), (Lane::Bulk, &bulk.welcome)];
+    let end = match marks::take(&uplink.spool, welcomes) {
+        Err(end) => end,
+        Ok(()) => tokio::select! {
+            end = lane::run(&uplink.spool, urgent) => end,
+            end = lane::run(&uplink.spool, bulk) => end,
+            reason = connection.closed() => SessionEnd::Lost(reason.to_string()),
+        },
     };
     connection.close(VarInt::from_u32(0), b"");
     // What was acknowledged is forgotten, and what was numbered anew is in its place, before the next
@@ -144,12 +148,14 @@ async fn open(uplink: &Uplink, connection: &Connection, lane: Lane) -> Result<Op
     let lost = |cause: &dyn std::fmt::Display| SessionEnd::Lost(cause.to_string());
     let (mut send, mut receive) = connection.open_bi().await.map_err(|cause| lost(&cause))?;
     let epochs = uplink.spool.epochs();
+    let tails = uplink.spool.tails(lane, &epochs);
     let at = clock::now();
     let hello = Message::Hello(Hello {
         cluster: None,
         sensor: uplink.sensor.0,
         epoch: epochs.current,
         held: epochs.held,
+        tails,
         version_min: 1,
         version_max: 1,
         compression: true,

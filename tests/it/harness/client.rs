@@ -36,6 +36,7 @@ pub(crate) fn hello(sensor: SensorId, epoch: u64) -> Hello {
         cluster: None,
         sensor: sensor.0,
         epoch,
+        tails: Vec::new(),
         held: Vec::new(),
         version_min: 1,
         version_max: 1,

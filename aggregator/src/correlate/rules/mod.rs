@@ -3,7 +3,9 @@
 use super::Rule;
 
 mod same_identity;
+mod sensor_cloned;
 mod sensor_forked;
 
 /// Every rule judges every subject that a command changed, in this order.
-pub static RULES: &[&dyn Rule] = &[&same_identity::SameIdentity, &sensor_forked::SensorForked];
+pub static RULES: &[&dyn Rule] =
+    &[&same_identity::SameIdentity, &sensor_forked::SensorForked, &sensor_cloned::SensorCloned];

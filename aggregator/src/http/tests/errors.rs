@@ -52,7 +52,8 @@ async fn what_cannot_be_read_is_named() {
             "/api/v1/findings?rule=moved",
             "invalid-parameter",
             "rule",
-            "It takes identity-moved, identity-concurrent, identity-vendor-duplicate, sensor-forked.",
+            "It takes identity-moved, identity-concurrent, identity-vendor-duplicate, sensor-forked, \
+             sensor-cloned.",
         ),
         (
             "/api/v1/sensors?state=Online",

@@ -26,7 +26,7 @@ struct Envelope {
 enum Form {
     Found { cluster: [u8; 16], key: [u8; 16], admin_token: [u8; 32] },
     Ingest(Vec<Part>),
-    OpenEpoch { sensor: [u8; 16], tenant: String, epoch: u64, held: Vec<u64>, version: String },
+    OpenEpoch(OpenForm),
     Skip(SkipForm),
     DefineSite { tenant: String, site: String, title: String },
     Enrol { sensor: [u8; 16], tenant: String, site: String, name: String },
@@ -40,6 +40,18 @@ struct Part {
     sensor: [u8; 16],
     clock_offset: i64,
     length: u32,
+}
+
+#[derive(Archive, Serialize, Deserialize)]
+struct OpenForm {
+    sensor: [u8; 16],
+    tenant: String,
+    epoch: u64,
+    held: Vec<u64>,
+    lane: u8,
+    tails: Vec<u64>,
+    remote: String,
+    version: String,
 }
 
 #[derive(Archive, Serialize, Deserialize)]
@@ -141,13 +153,16 @@ fn form(action: &Action) -> Form {
                 })
                 .collect(),
         ),
-        Action::OpenEpoch(OpenEpoch { sensor, tenant, epoch, held, version }) => Form::OpenEpoch {
-            sensor: sensor.0,
-            tenant: tenant.to_string(),
-            epoch: *epoch,
-            held: held.clone(),
-            version: version.clone(),
-        },
+        Action::OpenEpoch(open) => Form::OpenEpoch(OpenForm {
+            sensor: open.sensor.0,
+            tenant: open.tenant.to_string(),
+            epoch: open.epoch,
+            held: open.held.clone(),
+            lane: open.lane.number(),
+            tails: open.tails.clone(),
+            remote: open.remote.clone(),
+            version: open.version.clone(),
+        }),
         Action::Skip(skip) => Form::Skip(SkipForm {
             sensor: skip.sensor.0,
             epoch: skip.epoch,
@@ -191,17 +206,20 @@ fn action(form: Form, frames: Bytes) -> Result<Action, NotACommand> {
             Action::Found { cluster: ClusterId(cluster), key: HashKey(key), admin_token }
         }
         Form::Ingest(parts) => Action::Ingest(submissions(parts, frames)?),
-        Form::OpenEpoch { sensor, tenant, epoch, held, version } => Action::OpenEpoch(OpenEpoch {
-            sensor: SensorId(sensor),
-            tenant: tenant.parse()?,
-            epoch,
-            held,
-            version,
+        Form::OpenEpoch(open) => Action::OpenEpoch(OpenEpoch {
+            sensor: SensorId(open.sensor),
+            tenant: open.tenant.parse()?,
+            epoch: open.epoch,
+            held: open.held,
+            lane: lane(open.lane)?,
+            tails: open.tails,
+            remote: open.remote,
+            version: open.version,
         }),
         Form::Skip(skip) => Action::Skip(Skip {
             sensor: SensorId(skip.sensor),
             epoch: skip.epoch,
-            lane: Lane::from_number(skip.lane).ok_or(NotACommand::Layout)?,
+            lane: lane(skip.lane)?,
             seq: skip.seq,
             chain: skip.chain,
             events: skip.events,
@@ -228,6 +246,10 @@ fn action(form: Form, frames: Bytes) -> Result<Action, NotACommand> {
             by: update.by,
         }),
     })
+}
+
+fn lane(number: u8) -> Result<Lane, NotACommand> {
+    Lane::from_number(number).ok_or(NotACommand::Layout)
 }
 
 fn status(code: u8) -> Result<Status, NotACommand> {
@@ -270,6 +292,9 @@ mod tests {
                 tenant: TenantId::clone(&tenant),
                 epoch: 9,
                 held: vec![1, 2],
+                lane: Lane::Bulk,
+                tails: vec![3, 4, 0],
+                remote: "192.0.2.7:4433".into(),
                 version: "1".into(),
             }),
             Action::Skip(Skip {
