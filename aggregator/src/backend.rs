@@ -60,7 +60,13 @@ impl NodeBackend {
         let unavailable = |reason: String| EventsError::Unavailable { reason };
         let scanned = tokio::task::spawn_blocking(scan).await;
         let read = scanned.map_err(|cause| unavailable(cause.to_string()))?;
-        read.map_err(|cause| unavailable(cause.to_string()))
+        read.map_err(|cause| {
+            // Other nodes have it whole: this one must not go on as if nothing were.
+            if cause.is_damage() {
+                self.consensus.stop(cause.to_string());
+            }
+            unavailable(cause.to_string())
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod aggregator;
 pub mod backend;
+pub mod backfill;
 pub mod cli;
 pub mod config;
 pub mod correlate;

@@ -54,6 +54,7 @@ pub struct Plan {
 pub struct Mesh {
     plan: Plan,
     ingest: Authority,
+    raft: Authority,
     nodes: Vec<Node>,
     stopped: Arc<AtomicBool>,
 }
@@ -109,28 +110,61 @@ impl Mesh {
     pub fn prepare(plan: Plan) -> anyhow::Result<Self> {
         let (ingest, raft) =
             (Authority::new("wardmesh local ingest")?, Authority::new("wardmesh local raft")?);
-        let mut drawn = ports::draw(4 * plan.nodes)?.into_iter();
-        let mut port = || drawn.next().context("a port");
-        let mut nodes = Vec::new();
-        for index in 0..plan.nodes {
-            let id = index as u64 + 1;
-            let folder = plan.folder.join(format!("node-{id}"));
-            let principal = Principal::Node { cluster: CLUSTER.to_owned(), node: id };
-            let ports =
-                files::Ports { ingest: port()?, raft: port()?, http: port()?, metrics: port()? };
-            write_identity(&folder.join("ingest"), &ingest.issue(&principal)?)?;
-            write_identity(&folder.join("raft"), &raft.issue(&principal)?)?;
-            nodes.push(Node {
-                id,
-                config: files::node_config(&folder, id, &ports, &plan.log)?,
-                data: folder.join("data"),
-                ingest_address: ports.ingest.to_string(),
-                raft_address: ports.raft.to_string(),
-                http_address: ports.http.to_string(),
-                child: None,
-            });
+        let ids = 1..=plan.nodes as u64;
+        let mut mesh = Self { plan, ingest, raft, nodes: Vec::new(), stopped: Arc::default() };
+        for id in ids {
+            mesh.prepare_node(id)?;
         }
-        Ok(Self { plan, ingest, nodes, stopped: Arc::default() })
+        Ok(mesh)
+    }
+
+    /// Draws a node's certificates and ports, and writes its configuration file.
+    fn prepare_node(&mut self, id: u64) -> anyhow::Result<()> {
+        let mut drawn = ports::draw(4)?.into_iter();
+        let mut port = || drawn.next().context("a port");
+        let folder = self.plan.folder.join(format!("node-{id}"));
+        let principal = Principal::Node { cluster: CLUSTER.to_owned(), node: id };
+        let ports =
+            files::Ports { ingest: port()?, raft: port()?, http: port()?, metrics: port()? };
+        write_identity(&folder.join("ingest"), &self.ingest.issue(&principal)?)?;
+        write_identity(&folder.join("raft"), &self.raft.issue(&principal)?)?;
+        self.nodes.push(Node {
+            id,
+            config: files::node_config(&folder, id, &ports, &self.plan.log)?,
+            data: folder.join("data"),
+            ingest_address: ports.ingest.to_string(),
+            raft_address: ports.raft.to_string(),
+            http_address: ports.http.to_string(),
+            child: None,
+        });
+        Ok(())
+    }
+
+    /// Starts one more node, empty and no member of the cluster yet, and waits until it answers;
+    /// returns its place. Sensors that are added from now on know its address too.
+    ///
+    /// # Errors
+    /// Where its id is another's, or it does not start.
+    pub fn add_node(&mut self, id: u64) -> anyhow::Result<usize> {
+        anyhow::ensure!(
+            self.nodes.iter().all(|node| node.id != id),
+            "there is a node {id} already"
+        );
+        self.prepare_node(id)?;
+        let place = self.nodes.len() - 1;
+        self.start_node(place)?;
+        self.await_alive(place)?;
+        Ok(place)
+    }
+
+    /// Throws away what a node that does not run has on its disk.
+    ///
+    /// # Errors
+    /// Where it runs, or the folder cannot be removed.
+    pub fn wipe_node(&self, index: usize) -> anyhow::Result<()> {
+        let node = &self.nodes[index];
+        anyhow::ensure!(node.child.is_none(), "node {} runs", node.id);
+        Ok(std::fs::remove_dir_all(&node.data)?)
     }
 
     /// Gives up every wait, with an error, once `stopped` turns true.

@@ -10,13 +10,14 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use wardmesh_common::map::HashKey;
+use wardmesh_common::random;
 use wardmesh_common::tls::{Identity, Principal};
 
 use crate::config::Config;
 use crate::feed::{Fed, Feed, Heartbeat, INTERVAL, Lost, Totals};
 use crate::ledger::Ledger;
 use crate::spool::Spool;
-use crate::uplink::{Uplink, UplinkStatus, random};
+use crate::uplink::{Uplink, UplinkStatus};
 
 /// What a replay came to, printed as one JSON object.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -65,7 +66,7 @@ impl Sensor {
             .map(|path| Ledger::open(&path).with_context(|| path.display().to_string()))
             .transpose()?;
         let (folder, budget) = (&config.spool.folder, config.spool.budget_bytes);
-        let (spool, aside) = Spool::open(folder, budget, random(), ledger)?;
+        let (spool, aside) = Spool::open(folder, budget, random::u64(), ledger)?;
         let mut lost = Lost::default();
         if let Some(aside) = aside {
             let (path, bytes) = (aside.path.display(), aside.bytes);
@@ -152,5 +153,5 @@ async fn shutdown(stopped: &AtomicBool, stop: &watch::Sender<bool>, uplink: Join
 /// A fresh secret for the hashes of the pipeline's tables.
 #[must_use]
 pub fn random_key() -> HashKey {
-    HashKey((u128::from(random()) << 64 | u128::from(random())).to_le_bytes())
+    HashKey((u128::from(random::u64()) << 64 | u128::from(random::u64())).to_le_bytes())
 }

@@ -12,6 +12,7 @@ use std::sync::mpsc;
 
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
+use wardmesh_common::offload;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::HEADER_LENGTH;
 
@@ -19,10 +20,12 @@ use crate::batch::Archive;
 use crate::ledger::Ledger;
 
 mod store;
+pub mod table;
 mod writer;
 
 use store::Store;
 pub use store::{Held, SpoolStatus};
+use table::Disk;
 use writer::{Order, Writer};
 
 /// The place of a batch in the spool: starts of the sensor in their order, then the sequence.
@@ -128,6 +131,22 @@ pub struct Spool {
     durable: watch::Receiver<Durable>,
 }
 
+/// The spool's writer and its orders.
+pub struct Desk {
+    writer: Writer,
+    orders: mpsc::Receiver<Order>,
+}
+
+impl Desk {
+    /// Carries out what waits.
+    ///
+    /// # Errors
+    /// [`SpoolError`] where the disk failed: the desk is closed then.
+    pub fn turn(&mut self) -> Result<(), SpoolError> {
+        self.writer.round(None, &self.orders)
+    }
+}
+
 /// Orders that wait for the writer: more only moves the waiting.
 const ORDERS_MAX: usize = 256;
 
@@ -159,17 +178,44 @@ impl Spool {
         ledger: Option<Ledger>,
     ) -> Result<(Self, Option<SetAside>), SpoolError> {
         let (store, aside) = Store::open_or_set_aside(folder)?;
+        let (spool, desk) = Self::begin(store, aside.is_none(), budget, epoch, ledger)?;
+        std::thread::Builder::new()
+            .name("spool".to_owned())
+            .spawn(move || desk.writer.run(&desk.orders))
+            .map_err(|cause| spool.store.error(&cause))?;
+        Ok((spool, aside))
+    }
+
+    /// Opens the spool on this disk, whose `folder` is only a name. Its writer has no thread: it works
+    /// at each [`Desk::turn`].
+    ///
+    /// # Errors
+    /// [`SpoolError`] where the disk failed.
+    pub fn over(
+        disk: Arc<dyn Disk>,
+        folder: &Path,
+        budget: u64,
+        epoch: u64,
+        ledger: Option<Ledger>,
+    ) -> Result<(Self, Desk), SpoolError> {
+        Self::begin(Store::over(folder, disk)?, true, budget, epoch, ledger)
+    }
+
+    /// `complete` says that nothing of an earlier start was set aside.
+    fn begin(
+        store: Store,
+        complete: bool,
+        budget: u64,
+        epoch: u64,
+        ledger: Option<Ledger>,
+    ) -> Result<(Self, Desk), SpoolError> {
         let counts = Arc::new(SpoolCounts::default());
         let (publish, durable) = watch::channel(Durable::default());
         let mut writer =
             Writer::begin(store.clone(), budget, epoch, ledger, Arc::clone(&counts), publish)?;
-        writer.catch_up(aside.is_none())?;
+        writer.catch_up(complete)?;
         let (orders, queue) = mpsc::sync_channel(ORDERS_MAX);
-        std::thread::Builder::new()
-            .name("spool".to_owned())
-            .spawn(move || writer.run(&queue))
-            .map_err(|cause| store.error(&cause))?;
-        Ok((Self { orders, store, budget, counts, durable }, aside))
+        Ok((Self { orders, store, budget, counts, durable }, Desk { writer, orders: queue }))
     }
 
     /// Hands an archive over; the answer comes when it is on the disk, or was refused.
@@ -214,7 +260,7 @@ impl Spool {
         let (done, settled) = oneshot::channel();
         let orders = self.orders.clone();
         // The queue may be full, and then sending waits.
-        let asked = tokio::task::spawn_blocking(move || orders.send(Order::Settle { done })).await;
+        let asked = offload::run(move || orders.send(Order::Settle { done })).await;
         if matches!(asked, Ok(Ok(()))) {
             // An error says that the writer has failed.
             let _ = settled.await;

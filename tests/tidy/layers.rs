@@ -25,7 +25,9 @@ const COMMON: Layers = &[
     ("sighting", &["event", "id", "net", "time"]),
     ("wire", &["event", "golden", "id", "net", "sighting", "time"]),
     ("tls", &["id"]),
-    ("link", &["time", "wire"]),
+    ("offload", &[]),
+    ("random", &["clock"]),
+    ("link", &["time", "tls", "wire"]),
 ];
 
 const SENSOR: Layers = &[
@@ -60,6 +62,7 @@ const AGGREGATOR: Layers = &[
     ("listener", &["ingest", "metrics"]),
     ("replica", &["ingest", "raft", "state", "store"]),
     ("housekeeping", &["metrics", "raft", "replica", "state", "store"]),
+    ("backfill", &["raft", "replica", "store"]),
     ("backend", &["http", "metrics", "raft", "replica", "state", "store"]),
     ("aggregator", ALL),
     ("cli", ALL),

@@ -8,8 +8,10 @@ pub mod log_store;
 pub mod network;
 pub mod proposer;
 pub mod rpc;
+pub mod runtime;
 pub mod server;
 pub mod snapshot;
+mod standing;
 pub mod state_machine;
 #[cfg(test)]
 pub(crate) mod testing;

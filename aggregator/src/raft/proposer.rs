@@ -52,6 +52,13 @@ pub const RETRY_AFTER_OVERLOAD: Duration = Duration::from_millis(100);
 /// When to try again while nobody leads: a fraction of an election.
 pub const RETRY_AFTER_NO_LEADER: Duration = Duration::from_millis(250);
 
+/// How long batches wait for somebody to lead before they are refused: an election and its begin. A
+/// hand-over is not felt, and who waits here is served before whoever asks again.
+pub const LEADERLESS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two looks for a leader while batches wait: a fraction of a hand-over.
+pub(super) const LEADERLESS_POLL: Duration = Duration::from_millis(5);
+
 /// How long a command may take from proposal to receipt before its outcome is called unknown: a
 /// leader change is over sooner, and a disk that needs longer serves nobody.
 pub const OUTCOME_PATIENCE: Duration = Duration::from_secs(10);

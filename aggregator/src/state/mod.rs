@@ -31,8 +31,8 @@ mod read;
 pub mod receipt;
 pub(crate) mod record;
 mod registry;
+pub mod retired;
 pub mod sensors;
-pub mod sift;
 pub mod sites;
 pub mod snapshot;
 pub mod source;
@@ -53,6 +53,7 @@ use findings::{Cause, EventRef, Finding};
 use merge::Window;
 use receipt::{BatchReceipt, Receipt};
 use record::Record;
+use retired::RetiredNode;
 use sensors::Sensor;
 use sites::Site;
 use table::Table;
@@ -71,6 +72,8 @@ pub struct State {
     sensors: Table<Sensor>,
     devices: Table<Device>,
     findings: Table<Finding>,
+    /// Nodes whose ids are never used again.
+    retired: Table<RetiredNode>,
     /// For sites with several sensors.
     windows: BTreeMap<(TenantId, SiteId), Arc<Window>>,
     /// Which device an identity is, by its keyed hash; follows from `devices`.
@@ -161,6 +164,7 @@ impl State {
             sensors: Table::new(key),
             devices: Table::new(key),
             findings: Table::new(key),
+            retired: Table::new(key),
             windows: BTreeMap::new(),
             identities: ShardedMap::new(key),
             causes: ShardedMap::new(key),
@@ -221,6 +225,7 @@ impl State {
         self.sensors.settle(&mut row);
         self.devices.settle(&mut row);
         self.findings.settle(&mut row);
+        self.retired.settle(&mut row);
         self.scratch.row = row;
         self.applied = index;
         self.digests.push(Digest { index, value: self.sum() });
@@ -228,8 +233,13 @@ impl State {
 
     /// The wrapping sum of the keyed hashes of all rows.
     fn sum(&self) -> u64 {
-        let tables =
-            [self.sites.sum(), self.sensors.sum(), self.devices.sum(), self.findings.sum()];
+        let tables = [
+            self.sites.sum(),
+            self.sensors.sum(),
+            self.devices.sum(),
+            self.findings.sum(),
+            self.retired.sum(),
+        ];
         let windows = self.windows.values().map(|window| window.sum());
         tables.into_iter().chain(windows).fold(self.core_hash(), u64::wrapping_add)
     }

@@ -64,6 +64,7 @@ impl State {
         write_table(to, &self.sensors, &mut row)?;
         write_table(to, &self.devices, &mut row)?;
         write_table(to, &self.findings, &mut row)?;
+        write_table(to, &self.retired, &mut row)?;
         to.write_all(&(self.windows.len() as u32).to_le_bytes())?;
         for (site, window) in &self.windows {
             write_row(to, site, &mut row)?;
@@ -97,6 +98,7 @@ impl State {
             sensors: read_table(from, key, "sensors", &mut row)?,
             devices: read_table(from, key, "devices", &mut row)?,
             findings: read_table(from, key, "findings", &mut row)?,
+            retired: read_table(from, key, "retired nodes", &mut row)?,
             windows: Default::default(),
             identities: ShardedMap::new(key),
             causes: ShardedMap::new(key),

@@ -20,7 +20,7 @@ use wardmesh_common::time::Timestamp;
 use self::meta::Meta;
 use self::writer::{Message, Writer};
 use super::key::{self, Place, Subject};
-use super::{StoreError, row};
+use super::{Rows, StoreError, row};
 use crate::state::effects::AppliedBatch;
 
 mod meta;
@@ -76,6 +76,9 @@ pub struct Progress {
     pub next: u64,
     /// Entries below it whose rows are missing: answers are incomplete there.
     pub missing: Option<Missing>,
+    /// Rows of entries below it are not here and not waited for: history has begun there, or what
+    /// was before is still being fetched from peers.
+    pub from: u64,
     /// The most by which an event's time was ever ahead of the leader's when it was applied.
     pub ahead: Duration,
     /// Why nothing more is written, if so.
@@ -84,7 +87,7 @@ pub struct Progress {
 
 impl Progress {
     fn follow(&mut self, meta: &Meta) {
-        (self.next, self.missing) = (meta.next, meta.missing);
+        (self.next, self.missing, self.from) = (meta.next, meta.missing, meta.from);
         self.ahead = Duration::from_nanos(meta.ahead);
     }
 }
@@ -141,7 +144,8 @@ impl Index {
 
     /// Hands over the rows of an applied entry; every entry's, in order, also where it has none.
     /// Never blocks: where the writer is too far behind, the entry becomes [`Progress::missing`].
-    pub fn commit(&self, index: u64, batches: Vec<AppliedBatch>) {
+    pub fn commit(&self, index: u64, batches: impl Into<Rows>) {
+        let batches = batches.into();
         let sent = self
             .messages
             .as_ref()
@@ -153,8 +157,24 @@ impl Index {
 
     /// Feeds an entry that is missing, in rising order; those passed over are taken to have no
     /// batches. Waits for room.
-    pub fn refeed(&self, index: u64, batches: Vec<AppliedBatch>) {
-        self.send(Message::Refeed { index, batches });
+    pub fn refeed(&self, index: u64, batches: impl Into<Rows>) {
+        self.send(Message::Refeed { index, batches: batches.into() });
+    }
+
+    /// Entries below `from` came with a snapshot: their rows are neither here nor missing.
+    pub fn begin_at(&self, from: u64) {
+        self.send(Message::Begin { from });
+    }
+
+    /// Feeds an entry below [`Progress::from`], in any order; it is seen only once
+    /// [`extend_to`](Self::extend_to) has come as far. Waits for room.
+    pub fn feed_below(&self, index: u64, batches: impl Into<Rows>) {
+        self.send(Message::Below { index, batches: batches.into() });
+    }
+
+    /// All entries from `from` on have been fed.
+    pub fn extend_to(&self, from: u64) {
+        self.send(Message::Extend { from });
     }
 
     /// Removes rows of entries below `below`, in the background.

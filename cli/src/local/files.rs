@@ -59,7 +59,7 @@ pub(super) fn node_config(
     let config = node::Config {
         node: node::NodeConfig { id, name: format!("node-{id}"), data: folder.join("data") },
         ingest: endpoint(ports.ingest, "ingest"),
-        raft: endpoint(ports.raft, "raft"),
+        raft: endpoint(ports.raft, "raft").into(),
         http: node::HttpConfig { listen: ports.http, advertise: ports.http.to_string() },
         metrics: node::MetricsConfig { listen: ports.metrics },
         retention: node::RetentionConfig::default(),

@@ -4,11 +4,11 @@
 //! one does not, everything from there on was not. Both lanes are judged before either is acted upon,
 //! since a renewed start is both lanes'.
 
+use wardmesh_common::random;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::Frame;
 use wardmesh_common::wire::message::{Mark, Welcome};
 
-use super::random;
 use super::session::SessionEnd;
 use crate::spool::{Spool, SpoolError};
 
@@ -73,7 +73,7 @@ pub(super) fn take(spool: &Spool, welcomes: [(Lane, &Welcome); 2]) -> Result<(),
         }
         if let Some(undecided) = undecided {
             tracing::warn!(%lane, applied, undecided, "the spool is an older image: a new epoch");
-            spool.readopt(lane, mark.epoch, random(), undecided);
+            spool.readopt(lane, mark.epoch, random::u64(), undecided);
             restored = true;
         }
     }

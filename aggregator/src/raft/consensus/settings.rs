@@ -35,6 +35,9 @@ pub struct Settings {
     pub identity: Identity,
     /// Heartbeats and elections.
     pub timing: Timing,
+    /// Whether a read of [`Consistency::Leader`](super::Consistency::Leader) trusts the leader's lease
+    /// and so that no machine's clock stands still; else a quorum confirms the leader for it as well.
+    pub lease_reads: bool,
     /// Snapshots and purges.
     pub compaction: Compaction,
     /// The last index that the event archive holds durably: a purge never passes it. A node without

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use super::join::{join, refuse, submissions};
-use super::{Unavailable, Waiting};
+use super::join::{join, refuse, settle, submissions};
+use super::{LEADERLESS_PATIENCE, LEADERLESS_POLL, Unavailable, Waiting};
 use crate::raft::consensus::node::{Node, Route};
 use crate::raft::network::{CallError, Peer};
 use crate::raft::rpc::{Failure, Reply, Request, Submitted};
+use crate::state::command::Action;
 
 /// Calls to the leader at once: enough that a round trip does not bound the throughput of a few
 /// dozen sensors.
@@ -51,15 +53,40 @@ impl Forwarders {
 async fn run(node: Arc<Node>, mut queue: mpsc::UnboundedReceiver<Waiting>) {
     while let Some(first) = queue.recv().await {
         let joined = join(first, &mut queue, Duration::ZERO).await;
-        match node.route() {
-            Route::Other(leader) => forward(&node, &leader, joined).await,
-            // It became leader itself in the meantime: the session sends again, into the queue.
-            Route::Own | Route::Nobody => refuse(joined, &Unavailable::no_leader()),
-        }
+        deliver(&node, joined).await;
     }
 }
 
-async fn forward(node: &Node, leader: &Peer, joined: Vec<Waiting>) {
+/// Brings batches to whoever leads. Where it is certain that nothing was proposed, as after a change
+/// of leader, it is tried again for a while: their order holds, since nothing overtakes them here.
+async fn deliver(node: &Node, mut joined: Vec<Waiting>) {
+    let deadline = Instant::now() + LEADERLESS_PATIENCE;
+    loop {
+        joined = match node.route() {
+            Route::Other(leader) => match forward(node, &leader, joined).await {
+                None => return,
+                Some(joined) => joined,
+            },
+            // It became leader itself in the meantime.
+            Route::Own => return propose(node, joined).await,
+            Route::Nobody => joined,
+        };
+        if Instant::now() >= deadline {
+            return refuse(joined, &Unavailable::no_leader());
+        }
+        tokio::time::sleep(LEADERLESS_POLL).await;
+    }
+}
+
+async fn propose(node: &Node, joined: Vec<Waiting>) {
+    match node.gate.propose(Action::Ingest(submissions(&joined))).await {
+        Ok(pending) => settle(joined, pending).await,
+        Err(unavailable) => refuse(joined, &unavailable),
+    }
+}
+
+/// Gives the batches back where they are certain not to have been proposed.
+async fn forward(node: &Node, leader: &Peer, joined: Vec<Waiting>) -> Option<Vec<Waiting>> {
     let request = Request::Submit(submissions(&joined));
     match node.call_leader(leader, &request).await {
         Ok(Reply::Submitted(answers)) if answers.len() == joined.len() => {
@@ -71,9 +98,18 @@ async fn forward(node: &Node, leader: &Peer, joined: Vec<Waiting>) {
                     }),
                 });
             }
+            None
         }
-        Ok(reply) => refuse(joined, &unavailable(reply)),
-        Err(cause) => refuse(joined, &lost(&cause)),
+        Ok(Reply::Failed(Failure::NotLeader { .. } | Failure::Stopped(_)))
+        | Err(CallError::Unreachable { .. }) => Some(joined),
+        Ok(reply) => {
+            refuse(joined, &unavailable(reply));
+            None
+        }
+        Err(cause) => {
+            refuse(joined, &lost(&cause));
+            None
+        }
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use openraft::errors::ClientWriteError;
 use openraft::impls::ProgressResponder;
 use openraft::raft::ClientWriteResult;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use wardmesh_common::clock;
 use wardmesh_common::time::Timestamp;
 
@@ -56,6 +56,11 @@ pub(in crate::raft) struct Gate {
 impl Gate {
     pub(in crate::raft) fn new(raft: Raft, clock: Arc<StampClock>) -> Self {
         Self { raft, clock, order: tokio::sync::Mutex::default(), logged: AtomicU64::new(0) }
+    }
+
+    /// Lets nothing through for as long as the answer lives.
+    pub(in crate::raft) async fn hold(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.order.lock().await
     }
 
     /// Stamps the command and hands it over. When this returns, its place among the commands of this

@@ -122,6 +122,7 @@ fn check_sums(state: &State, seed: u64) {
         (state.sensors.sum(), state.sensors.sum_from_scratch()),
         (state.devices.sum(), state.devices.sum_from_scratch()),
         (state.findings.sum(), state.findings.sum_from_scratch()),
+        (state.retired.sum(), state.retired.sum_from_scratch()),
     ];
     for (kept, computed) in scratch {
         assert_eq!(kept, computed, "seed {seed}");

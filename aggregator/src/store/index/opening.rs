@@ -47,8 +47,9 @@ pub(super) fn open(folder: &Path, expected: &Expected) -> Result<(Opened, Rebuil
     };
     let meta = &mut opened.meta;
     meta.lacks(meta.next, expected.next);
-    meta.lacks_none_below(expected.history_from);
     meta.next = meta.next.max(expected.next);
+    meta.from = meta.from.max(expected.history_from);
+    meta.lacks_none_below(meta.from);
     meta.cluster = meta.cluster.or(expected.cluster);
     opened.db.insert(key::META, meta.to_bytes()).map_err(StoreError::index)?;
     let rebuild = meta.missing.map_or(Rebuild::None, Rebuild::From);

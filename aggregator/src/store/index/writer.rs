@@ -13,7 +13,7 @@ use super::meta::Meta;
 use super::{Missing, Shared};
 use crate::state::effects::AppliedBatch;
 use crate::store::key::{self, BLOCK_ENTRIES, Place};
-use crate::store::{StoreError, row};
+use crate::store::{Rows, StoreError, row};
 
 /// Messages that are written together: spreads the marker's write and sled's lock over many rows.
 const GROUP_MESSAGES_MAX: usize = 64;
@@ -31,9 +31,15 @@ const REMEMBERED_KEYS_MAX: usize = 65_536;
 #[derive(Debug)]
 pub(super) enum Message {
     /// An entry was applied.
-    Commit { index: u64, batches: Vec<AppliedBatch> },
+    Commit { index: u64, batches: Rows },
     /// An entry that was missing; all before it are fed as well.
-    Refeed { index: u64, batches: Vec<AppliedBatch> },
+    Refeed { index: u64, batches: Rows },
+    /// What was before came with a snapshot.
+    Begin { from: u64 },
+    /// An entry before where the index begins.
+    Below { index: u64, batches: Rows },
+    /// The index begins earlier.
+    Extend { from: u64 },
     /// History now begins here.
     Forget { below: u64 },
     /// Write what there is, then answer.
@@ -96,7 +102,13 @@ impl Writer {
             match message {
                 Message::Commit { index, batches } => self.commit(&mut group, index, &batches)?,
                 Message::Refeed { index, batches } => self.refeed(&mut group, index, &batches)?,
+                Message::Begin { from } => group.meta.begin_at(from),
+                Message::Below { index, batches } => {
+                    batches.iter().try_for_each(|row| self.add(&mut group, index, row, true))?;
+                }
+                Message::Extend { from } => group.meta.from = group.meta.from.min(from),
                 Message::Forget { below } => {
+                    group.meta.from = group.meta.from.max(below);
                     group.meta.lacks_none_below(below);
                     self.forgetting = self.forgetting.max(Some(below));
                 }
