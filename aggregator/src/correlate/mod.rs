@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use wardmesh_common::id::{DeviceId, SensorId, SiteId};
+use wardmesh_common::id::{DeviceId, NodeId, SensorId, SiteId};
 use wardmesh_common::net::MacAddress;
 use wardmesh_common::time::Timestamp;
 
@@ -37,6 +37,8 @@ pub enum Subject<'a> {
     Device(Stays<'a>),
     /// A sensor.
     Sensor(Watch<'a>),
+    /// A node's clock.
+    NodeClock(NodeClock<'a>),
 }
 
 /// Where a device was.
@@ -89,6 +91,49 @@ pub struct Watch<'a> {
     pub forked: Option<Fork>,
     /// Signs that it runs twice.
     pub cloned: Option<&'a Clones>,
+    /// When its clock was wrong.
+    pub clock: Option<ClockFault>,
+}
+
+/// A node's clock as rules see it.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeClock<'a> {
+    /// The node.
+    pub node: NodeId,
+    /// Its name for people.
+    pub name: &'a str,
+    /// When its clock was wrong.
+    pub fault: ClockFault,
+}
+
+/// A clock that differed from the cluster's for longer than a step or a slow line takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockFault {
+    /// The leader's time when it was found first.
+    pub first_at: Timestamp,
+    /// The leader's time when it was found wrong, or right again, last.
+    pub last_at: Timestamp,
+    /// How often it went wrong.
+    pub count: u64,
+    /// That clock minus the cluster's when it was found last, nanoseconds.
+    pub offset: i64,
+    /// Whether it is wrong now.
+    pub off: bool,
+}
+
+impl ClockFault {
+    /// What a finding of a clock at `at` makes of what was known; `None` while nothing was ever wrong.
+    #[must_use]
+    pub fn follow(known: Option<Self>, at: Timestamp, offset: i64, off: bool) -> Option<Self> {
+        let first = Self { first_at: at, last_at: at, count: 0, offset, off: false };
+        let known = known.or(off.then_some(first))?;
+        if known.off == off {
+            return Some(known);
+        }
+        let count = known.count.saturating_add(u64::from(off));
+        let offset = if off { offset } else { known.offset };
+        Some(Self { last_at: at, count, offset, off, ..known })
+    }
 }
 
 /// Signs that a disk or memory image was restored: a hello of a sensor that knows less of a start than

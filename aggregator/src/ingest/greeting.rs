@@ -79,7 +79,7 @@ async fn answer(
 ) -> Result<(Lane, Welcome), Refusal> {
     let first = link::receive(receive).await;
     let first = first.map_err(|cause| refusal(Reason::Malformed, &cause))?;
-    let received_at = clock::now();
+    let received_at = ingest.consensus.now();
     let (_, bytes) = first.ok_or_else(|| refusal(Reason::OutOfTurn, &"a hello was due"))?;
     let frame = frame::Frame::open(&bytes).map_err(|cause| refusal(Reason::Malformed, &cause))?;
     let lane = frame.header.lane;

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use wardmesh_common::id::{ClusterId, FindingId, SensorId, SiteId, TenantId};
+use wardmesh_common::id::{ClusterId, FindingId, NodeId, SensorId, SiteId, TenantId};
 use wardmesh_common::map::HashKey;
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
@@ -60,6 +60,8 @@ pub enum Action {
     Tick,
     /// Somebody deals with a finding.
     UpdateFinding(UpdateFinding),
+    /// A node's clock is wrong, or right again.
+    ReportClock(ReportClock),
 }
 
 /// One batch on its way into the state.
@@ -169,6 +171,19 @@ pub struct UpdateFinding {
     pub by: String,
 }
 
+/// See [`Action::ReportClock`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportClock {
+    /// Whose clock.
+    pub node: NodeId,
+    /// The node's name for people.
+    pub name: String,
+    /// Its clock minus the time that the cluster agreed on, nanoseconds.
+    pub offset: i64,
+    /// Whether it is wrong now.
+    pub off: bool,
+}
+
 impl Command {
     /// A command of this build's version.
     #[must_use]
@@ -201,6 +216,7 @@ impl fmt::Display for Command {
             Action::Revoke(_) => "revoke",
             Action::Tick => "tick",
             Action::UpdateFinding(_) => "update-finding",
+            Action::ReportClock(_) => "report-clock",
         };
         f.write_str(name)
     }

@@ -95,7 +95,7 @@ impl State {
         if batch.sensor != submission.sensor.0 {
             return Err(rejected(Reason::WrongSensor));
         }
-        let tally = self.apply_batch(entry, submission, (&tenant, &site), batch);
+        let tally = self.apply_batch(entry, submission, &frame.header, (&tenant, &site), batch);
         self.close_batch(entry, submission, &frame.header, &tally);
         Ok(applied(entry, submission.sensor, (tenant, site), &frame.header, tally))
     }
@@ -104,6 +104,7 @@ impl State {
         &mut self,
         entry: &mut Entry,
         submission: &Submission,
+        header: &Header,
         (tenant, site): (&TenantId, &SiteId),
         batch: Batched<'_>,
     ) -> Tally {
@@ -115,6 +116,7 @@ impl State {
             site,
             sensor: submission.sensor,
             clock_offset: submission.clock_offset,
+            sealed_at: header.sealed_at,
         };
         let window = shared.then(|| self.windows.remove(&site_key).unwrap_or_default());
         let mut run = Run::new(&place, batch, window, self.hash_key());
@@ -146,7 +148,7 @@ impl State {
         let Header { epoch, lane, seq, chain, events, .. } = *header;
         sensor.note_speech((epoch, lane, seq), entry.at, first_event(entry));
         sensor.epochs.advance(epoch, lane, seq, chain, events);
-        sensor.clock_offset = submission.clock_offset;
+        sensor.note_clock(submission.clock_offset, entry.at);
         sensor.last_received = Some(entry.at);
         sensor.batches = sensor.batches.saturating_add(1);
         sensor.events = sensor.events.saturating_add(u64::from(header.events));

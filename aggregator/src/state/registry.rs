@@ -97,6 +97,8 @@ impl State {
             time_suspects: 0,
             forked: None,
             cloned: None,
+            clock_off_since: None,
+            clock_fault: None,
         }
     }
 

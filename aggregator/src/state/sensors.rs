@@ -1,6 +1,7 @@
 //! The registry of sensors: where each stands, how far it came, and what it could not see.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use wardmesh_common::id::{SensorId, SiteId, TenantId};
 use wardmesh_common::time::Timestamp;
@@ -11,7 +12,7 @@ use super::dedup::Epochs;
 use super::findings::EventRef;
 use super::record::record;
 use super::table::Entity;
-pub use crate::correlate::{Clones, Fork};
+pub use crate::correlate::{ClockFault, Clones, Fork};
 
 /// Interfaces named for one sensor: a host has few; a replay names one a file. Those past it share
 /// the number `u16::MAX`.
@@ -26,6 +27,13 @@ pub const REASONS_MAX: usize = 32;
 
 /// Bytes of a name, version or reason that are kept.
 pub const TEXT_LENGTH_MAX: usize = 128;
+
+/// A sensor's clock that differs by less from the cluster's is right: transit and a stalled line are in
+/// the difference.
+pub const CLOCK_OFF_MAX: Duration = Duration::from_secs(60);
+
+/// A clock that differs for so long is wrong.
+pub const CLOCK_OFF_FOR: Duration = Duration::from_secs(60);
 
 /// A capture agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +86,10 @@ pub struct Sensor {
     pub forked: Option<Fork>,
     /// Signs that it runs twice.
     pub cloned: Option<Clones>,
+    /// Since when its clock has been off by more than [`CLOCK_OFF_MAX`], by the leader's time.
+    pub clock_off_since: Option<Timestamp>,
+    /// When its clock was off for longer than [`CLOCK_OFF_FOR`].
+    pub clock_fault: Option<ClockFault>,
 }
 
 record!(Sensor {
@@ -105,7 +117,10 @@ record!(Sensor {
     time_suspects,
     forked,
     cloned,
+    clock_off_since,
+    clock_fault,
 });
+record!(ClockFault { first_at, last_at, count, offset, off });
 
 record!(Fork { epoch, seq, first_at, last_at, count, evidence });
 record!(Clones { older, newer, first_at, last_at, count, speaking, evidence });
@@ -192,6 +207,19 @@ impl Sensor {
         let count = count.saturating_add(1);
         self.cloned =
             Some(Clones { older, newer, first_at, last_at: at, count, speaking: epoch, evidence });
+    }
+
+    /// Notes what the difference of the clocks was, of a batch that is applied at `at`.
+    pub(super) fn note_clock(&mut self, offset: i64, at: Timestamp) {
+        self.clock_offset = offset;
+        let off = u128::from(offset.unsigned_abs()) > CLOCK_OFF_MAX.as_nanos();
+        self.clock_off_since = off.then(|| self.clock_off_since.unwrap_or(at));
+        let wrong = self.clock_off_since.is_some_and(|since| at.since(since) >= CLOCK_OFF_FOR);
+        if wrong || !off {
+            // The cluster's clock minus the sensor's, and the finding has it the other way round.
+            let offset = offset.saturating_neg();
+            self.clock_fault = ClockFault::follow(self.clock_fault, at, offset, wrong);
+        }
     }
 
     pub(super) fn reject(&mut self, reason: &str) {

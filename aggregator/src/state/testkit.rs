@@ -96,11 +96,19 @@ pub(crate) struct Feed {
     pub(crate) epoch: u64,
     pub(crate) interface: String,
     pub(crate) marks: [Tail; 2],
+    /// When the next batch is sealed, by the sensor's clock.
+    pub(crate) sealed_at: Timestamp,
 }
 
 impl Feed {
     pub(crate) fn new(sensor: SensorId, epoch: u64) -> Self {
-        Self { sensor, epoch, interface: "eth0".to_owned(), marks: Default::default() }
+        Self {
+            sensor,
+            epoch,
+            interface: "eth0".to_owned(),
+            marks: Default::default(),
+            sealed_at: at(10 * 31_536_000),
+        }
     }
 
     /// The next batch of the bulk lane.
@@ -129,7 +137,7 @@ impl Feed {
             events,
             epoch: self.epoch,
             seq: mark.seq + 1,
-            sealed_at: at(0),
+            sealed_at: self.sealed_at,
             previous_chain: mark.chain,
         };
         let bytes = seal(&with, archive, true);

@@ -10,7 +10,9 @@ use wardmesh_common::map::HashKey;
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
 
-use super::{Action, Command, DefineSite, Enrol, OpenEpoch, Skip, Submission, UpdateFinding};
+use super::{
+    Action, Command, DefineSite, Enrol, OpenEpoch, ReportClock, Skip, Submission, UpdateFinding,
+};
 use crate::state::findings::Status;
 
 /// The frozen form of a command, its frames left out.
@@ -33,6 +35,7 @@ enum Form {
     Revoke([u8; 16]),
     Tick,
     UpdateFinding(UpdateForm),
+    ReportClock { node: u64, name: String, offset: i64, off: bool },
 }
 
 #[derive(Archive, Serialize, Deserialize)]
@@ -185,6 +188,9 @@ fn form(action: &Action) -> Form {
         },
         Action::Revoke(sensor) => Form::Revoke(sensor.0),
         Action::Tick => Form::Tick,
+        Action::ReportClock(ReportClock { node, name, offset, off }) => {
+            Form::ReportClock { node: *node, name: name.clone(), offset: *offset, off: *off }
+        }
         Action::UpdateFinding(update) => Form::UpdateFinding(UpdateForm {
             tenant: update.tenant.to_string(),
             finding: update.finding.0.0.to_le_bytes(),
@@ -236,6 +242,9 @@ fn action(form: Form, frames: Bytes) -> Result<Action, NotACommand> {
         }),
         Form::Revoke(sensor) => Action::Revoke(SensorId(sensor)),
         Form::Tick => Action::Tick,
+        Form::ReportClock { node, name, offset, off } => {
+            Action::ReportClock(ReportClock { node, name, offset, off })
+        }
         Form::UpdateFinding(update) => Action::UpdateFinding(UpdateFinding {
             tenant: update.tenant.parse()?,
             finding: FindingId(MintedId(u128::from_le_bytes(update.finding))),
@@ -327,6 +336,12 @@ mod tests {
                 assignee: None,
                 note: Some("cable".into()),
                 by: "admin".into(),
+            }),
+            Action::ReportClock(ReportClock {
+                node: 3,
+                name: "agg-3".into(),
+                offset: -7_200_000_000_000,
+                off: true,
             }),
         ]
     }
