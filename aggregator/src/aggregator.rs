@@ -11,6 +11,7 @@ use quinn::{Endpoint, VarInt};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use wardmesh_common::space::Space;
 use wardmesh_common::tls::{Identity, Principal};
 
 use crate::backend::NodeBackend;
@@ -22,7 +23,7 @@ use crate::raft::snapshot::Snapshots;
 use crate::raft::types::Member;
 use crate::replica::Replica;
 use crate::store::{Opening, Store};
-use crate::{backfill, housekeeping, http, listener};
+use crate::{backfill, housekeeping, http, listener, waiting};
 
 /// How long sensors' connections may linger so that they learn of the end.
 const GOODBYE_PATIENCE: Duration = Duration::from_millis(500);
@@ -50,15 +51,23 @@ impl Aggregator {
         let ingest_endpoint = listener::bind(config.ingest.listen, &ingest_identity)?;
         let api = bind(config.http.listen, "http.listen").await?;
         let probes = bind(config.metrics.listen, "metrics.listen").await?;
+        let space = Arc::new(Space::new(config.node.data.clone(), config.disk.into()));
+        let (api, probes) = waiting::for_room(&space, api, probes).await?;
         let store = open_store(config.node.data.clone()).await?;
+        store.watch(Arc::clone(&space));
         let replica = Arc::new(Replica::new(Arc::clone(&store)));
-        let settings = settings(&config, raft_identity, &api, Arc::clone(&store))?;
+        let settings =
+            settings(&config, raft_identity, &api, (Arc::clone(&store), Arc::clone(&space)))?;
         let machine = Arc::clone(&replica);
         let consensus = Consensus::start(settings, machine).await.context("consensus")?;
         consensus.serve_history(Arc::clone(&replica) as _);
         let metrics = Arc::new(Metrics::new());
-        let backend =
-            NodeBackend::new(Arc::clone(&replica), Arc::clone(&consensus), Arc::clone(&metrics));
+        let backend = NodeBackend::new(
+            Arc::clone(&replica),
+            Arc::clone(&consensus),
+            Arc::clone(&metrics),
+            Arc::clone(&space),
+        );
         let backend: Arc<dyn http::Backend> = Arc::new(backend);
         let (stop, stopping) = watch::channel(false);
         let ingest = Arc::new(Ingest {
@@ -87,7 +96,8 @@ impl Aggregator {
             serve(probes, http::metrics_router(backend)),
         ];
         let housekeeping = Arc::new(AtomicBool::new(false));
-        let keeper = keep_house(&replica, &consensus, &config, Arc::clone(&housekeeping))?;
+        let stop_keeping = Arc::clone(&housekeeping);
+        let keeper = keep_house(&replica, &consensus, &config, (space, stop_keeping))?;
         tracing::info!(
             node = config.node.id,
             ingest = %config.ingest.listen,
@@ -154,7 +164,7 @@ fn settings(
     config: &Config,
     identity: Identity,
     api: &TcpListener,
-    store: Arc<Store>,
+    (store, space): (Arc<Store>, Arc<Space>),
 ) -> anyhow::Result<Settings> {
     let http_address = match config.http.advertise.as_str() {
         "" => api.local_addr()?.to_string(),
@@ -175,6 +185,7 @@ fn settings(
         lease_reads: config.raft.lease_reads,
         compaction: Compaction::every(config.retention.snapshot_entries),
         archived_through: Arc::new(move || store.archived_through().unwrap_or(0)),
+        space,
     })
 }
 
@@ -182,7 +193,7 @@ fn keep_house(
     replica: &Arc<Replica>,
     consensus: &Arc<Consensus>,
     config: &Config,
-    stop: Arc<AtomicBool>,
+    (space, stop): (Arc<Space>, Arc<AtomicBool>),
 ) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let (replica, consensus) = (Arc::clone(replica), Arc::clone(consensus));
     let keeping = housekeeping::Keeping {
@@ -191,6 +202,6 @@ fn keep_house(
     };
     std::thread::Builder::new()
         .name("housekeeping".to_owned())
-        .spawn(move || housekeeping::run(&replica, &consensus, keeping, &stop))
+        .spawn(move || housekeeping::run(&replica, &consensus, keeping, (&space, &stop)))
         .context("the housekeeping thread")
 }

@@ -8,10 +8,13 @@ use futures::future::BoxFuture;
 use sha2::{Digest, Sha256};
 use wardmesh_common::id::{ClusterId, TenantId};
 use wardmesh_common::map::HashKey;
+use wardmesh_common::space::{Level, Room, Space};
 
+use crate::facets::Facets;
 use crate::http::backend::{
-    Answered, Backend, Check, ClusterStatus, Consistency, EventsError, Founded, Freshness,
-    InitError, InitRequest, Member, MemberStatus, ProposeError, ReadError, Reading,
+    Answered, Backend, ChangeFailure, Check, ClusterStatus, Consistency, EventsError, Founded,
+    Freshness, InitError, InitRequest, Member, MemberChange, MemberChanged, MemberStatus,
+    ProposeError, ReadError, Reading,
 };
 use crate::metrics::Metrics;
 use crate::raft::consensus::{self, Consensus, Status};
@@ -20,6 +23,8 @@ use crate::replica::Replica;
 use crate::state::command::Action;
 use crate::state::receipt::Receipt;
 use crate::store::{EventPage, EventQuery, EventRef, Store, StoreError, StoredEvent};
+
+mod members;
 
 /// A leader must have been heard within so long for this node to be ready.
 const LEADER_HEARD_WITHIN: Duration = Duration::from_secs(30);
@@ -32,6 +37,7 @@ pub struct NodeBackend {
     replica: Arc<Replica>,
     consensus: Arc<Consensus>,
     metrics: Arc<Metrics>,
+    space: Arc<Space>,
     /// Whether this node has once applied all that it knew to be committed.
     caught_up: AtomicBool,
 }
@@ -39,8 +45,26 @@ pub struct NodeBackend {
 impl NodeBackend {
     /// A view of a running node.
     #[must_use]
-    pub fn new(replica: Arc<Replica>, consensus: Arc<Consensus>, metrics: Arc<Metrics>) -> Self {
-        Self { replica, consensus, metrics, caught_up: AtomicBool::new(false) }
+    pub fn new(
+        replica: Arc<Replica>,
+        consensus: Arc<Consensus>,
+        metrics: Arc<Metrics>,
+        space: Arc<Space>,
+    ) -> Self {
+        Self { replica, consensus, metrics, space, caught_up: AtomicBool::new(false) }
+    }
+
+    /// Whether the volume has room for what the others agree on.
+    fn disk(&self) -> Check {
+        let (level, free) = (self.space.level(), self.space.room().free);
+        let detail = match level {
+            Level::Ample => String::new(),
+            level => {
+                let (folder, level) = (self.space.folder().display(), level.as_str());
+                format!("{folder} has {free} bytes left ({level}): free space or enlarge it")
+            }
+        };
+        Check { name: "disk", ok: level >= Level::Low, detail }
     }
 }
 
@@ -93,6 +117,10 @@ impl Backend for NodeBackend {
         Box::new(self.replica.state())
     }
 
+    fn facets(&self) -> Option<&Facets> {
+        Some(self.replica.facets())
+    }
+
     fn events(&self, query: EventQuery) -> BoxFuture<'_, Result<EventPage, EventsError>> {
         let log = self.consensus.log();
         Box::pin(async move {
@@ -123,6 +151,9 @@ impl Backend for NodeBackend {
         Box::pin(async move {
             self.consensus.propose(action).await.map_err(|cause| match cause {
                 Unavailable::Overloaded { retry_after } => ProposeError::Overloaded { retry_after },
+                Unavailable::DiskFull { why, retry_after } => {
+                    ProposeError::DiskFull { why, retry_after }
+                }
                 Unavailable::NoLeader { .. } | Unavailable::Stopped(_) => ProposeError::NoLeader,
                 Unavailable::Unknown(_) => ProposeError::TimedOut,
             })
@@ -155,6 +186,20 @@ impl Backend for NodeBackend {
         Box::pin(async move { initialise(&self.consensus, &self.replica, request).await })
     }
 
+    fn change_members(
+        &self,
+        change: MemberChange,
+    ) -> BoxFuture<'_, Result<MemberChanged, ChangeFailure>> {
+        Box::pin(members::change(&self.consensus, change))
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, u64> {
+        Box::pin(async move {
+            self.consensus.snapshot_and_purge().await;
+            self.consensus.status().snapshot
+        })
+    }
+
     fn render_metrics(&self) -> String {
         let (status, counts) = (self.consensus.status(), self.consensus.counts());
         let gauges = &self.metrics.raft;
@@ -165,6 +210,9 @@ impl Backend for NodeBackend {
         gauges.commit_index.set(status.committed);
         gauges.applied_index.set(status.applied);
         gauges.queued_bytes.set(counts.queued_bytes as u64);
+        let Room { free, total, .. } = self.space.room();
+        gauges.disk_free_bytes.set(free);
+        gauges.disk_total_bytes.set(total);
         if let Ok(bytes) = self.replica.store().disk_bytes() {
             gauges.store_bytes.set(bytes.archive + bytes.index);
         }
@@ -195,12 +243,15 @@ impl Backend for NodeBackend {
         if leader && status.committed > 0 && behind == 0 {
             self.caught_up.store(true, Ordering::Release);
         }
+        let fault = self.consensus.fault();
         let caught_up = self.caught_up.load(Ordering::Acquire);
         let lag = if caught_up { String::new() } else { format!("{behind} entries to apply") };
         vec![
             Check { name: "cluster", ok: founded, detail: detail.to_owned() },
             Check { name: "raft", ok: leader, detail: detail.to_owned() },
+            Check { name: "volume", ok: fault.is_none(), detail: fault.unwrap_or_default() },
             Check { name: "caught-up", ok: caught_up, detail: lag },
+            self.disk(),
         ]
     }
 }

@@ -79,9 +79,14 @@ fn run_node(path: &Path) -> anyhow::Result<()> {
     telemetry::init(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let end = runtime.block_on(async {
-        let aggregator = Aggregator::start(config).await?;
+        let mut signal = std::pin::pin!(shutdown::signal());
+        let aggregator = tokio::select! {
+            started = Aggregator::start(config) => started?,
+            // A start may wait for room for as long as it takes.
+            () = &mut signal => return Ok(()),
+        };
         tokio::select! {
-            () = shutdown::signal() => {
+            () = signal => {
                 aggregator.shutdown().await;
                 Ok(())
             }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use wardmesh_common::config::{ConfigError, Layers, check_address};
 use wardmesh_common::id::NodeId;
+use wardmesh_common::space::Limits;
 use wardmesh_common::telemetry::LogConfig;
 use wardmesh_common::tls::{Identity, IdentityFiles, Principal};
 
@@ -28,6 +29,9 @@ pub struct Config {
     /// How much of the past is kept.
     #[serde(default)]
     pub retention: RetentionConfig,
+    /// How much room the volume must keep.
+    #[serde(default)]
+    pub disk: DiskConfig,
     /// How to log.
     #[serde(default)]
     pub log: LogConfig,
@@ -53,6 +57,11 @@ impl Config {
         if !self.http.advertise.is_empty() {
             let refuse = |fault| ("http.advertise".to_owned(), fault);
             check_address(&self.http.advertise).map_err(refuse)?;
+        }
+        if self.disk.low_bytes < self.disk.reserve_bytes {
+            let DiskConfig { low_bytes, reserve_bytes } = self.disk;
+            let fault = format!("{low_bytes} is below disk.reserve_bytes, {reserve_bytes}");
+            return Err(("disk.low_bytes".to_owned(), fault));
         }
         self.log.check().map_err(|cause| ("log.filter".to_owned(), cause.to_string()))
     }
@@ -177,6 +186,32 @@ impl Default for RetentionConfig {
     }
 }
 
+/// How much room the volume of the data folder must keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiskConfig {
+    /// Below so many free bytes the node takes no new commands and hands leadership to one that has
+    /// room; as a follower it goes on. The default is the reserve, what the log grows by before it is
+    /// archived (256 MiB), and an archive file, with some room for a snapshot.
+    pub low_bytes: u64,
+    /// Below so many free bytes a follower takes no more entries either, and a start waits. The
+    /// default is what is under way at most: two log files and the queue of writes, 32 MiB each, and
+    /// as much for the query index.
+    pub reserve_bytes: u64,
+}
+
+impl Default for DiskConfig {
+    fn default() -> Self {
+        Self { low_bytes: 512 * 1024 * 1024, reserve_bytes: 128 * 1024 * 1024 }
+    }
+}
+
+impl From<DiskConfig> for Limits {
+    fn from(DiskConfig { low_bytes, reserve_bytes }: DiskConfig) -> Self {
+        Self { low: low_bytes, reserve: reserve_bytes }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -228,6 +263,7 @@ mod tests {
             (("raft:4433", "raft:port"), "raft.advertise"),
             (("h:1", "h"), "http.advertise"),
             (("/key.pem", "/none.pem"), "ingest.identity"),
+            (("[log]", "[disk]\nlow_bytes = 1\n[log]"), "disk.low_bytes"),
             (("'info'", "'a=b=c'"), "log.filter"),
         ] {
             let error = load(folder.path(), change).unwrap_err();

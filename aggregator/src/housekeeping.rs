@@ -4,10 +4,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use wardmesh_common::space::{Level, Space};
 use wardmesh_common::time::Timestamp;
 
 use crate::raft::consensus::Consensus;
-use crate::raft::log_store::LogStore;
+use crate::raft::log_store::{LogStore, end_process};
 use crate::replica::Replica;
 use crate::store::StoreError;
 use crate::store::archive::{FILE_BYTES, Retention};
@@ -30,21 +31,45 @@ pub struct Keeping {
 }
 
 /// Works until `stop` turns true.
-pub fn run(replica: &Replica, consensus: &Consensus, keeping: Keeping, stop: &AtomicBool) {
+pub fn run(
+    replica: &Replica,
+    consensus: &Consensus,
+    keeping: Keeping,
+    (space, stop): (&Space, &AtomicBool),
+) {
     let (mut archived_at, log) = (0, &consensus.log());
+    let fatal = end_process();
     while !stop.load(Ordering::Acquire) {
         // Each on its own: a full archive volume must not keep the index incomplete.
-        for done in [archive(replica, log, keeping, &mut archived_at), reindex(replica, log, stop)]
+        for done in
+            [archive(replica, log, keeping, (&mut archived_at, space)), reindex(replica, log, stop)]
         {
-            if let Err(cause) = done {
-                tracing::error!(%cause, "housekeeping");
-                if cause.is_damage() {
-                    return consensus.stop(cause.to_string());
-                }
+            match done {
+                Ok(()) => {}
+                Err(cause) if cause.is_damage() => return consensus.stop(cause.to_string()),
+                Err(cause) if cause.is_of_the_disk() => fatal(&cause.to_string()),
+                Err(cause) => tracing::error!(%cause, "housekeeping"),
             }
         }
+        // What could not be written has ended the process.
+        let _ = log.mark();
+        if let Some(cause) = replica.store().progress().failed
+            && ran_full(&cause)
+            && space.level() > Level::Critical
+        {
+            fatal(&format!("{cause}; there is room again: the next start builds it anew"));
+        }
+        // A step at a time, so that what is applied does not wait.
+        while !stop.load(Ordering::Acquire) && !replica.facets().refresh(&replica.state()) {}
         std::thread::sleep(PERIOD);
     }
+    let _ = log.mark();
+}
+
+/// Whether the query index failed for want of room, after which sled takes nothing more.
+fn ran_full(cause: &str) -> bool {
+    let full = std::io::Error::from(std::io::ErrorKind::StorageFull).to_string();
+    cause.to_lowercase().contains(&full.to_lowercase()) || cause.contains("os error 28")
 }
 
 /// Writes an archive file where one is due; `archived_at` is the log's size after the last one.
@@ -52,7 +77,7 @@ fn archive(
     replica: &Replica,
     log: &LogStore,
     keeping: Keeping,
-    archived_at: &mut u64,
+    (archived_at, space): (&mut u64, &Space),
 ) -> Result<(), StoreError> {
     let store = replica.store();
     let applied = replica.state().applied();
@@ -62,8 +87,9 @@ fn archive(
     *archived_at = (*archived_at).min(size);
     let grown = size - *archived_at;
     let wanted = store.wanted().min(applied) > store.archived_through().unwrap_or(0);
-    let grown = unarchived > 0 && grown > LOG_GROWTH_MAX;
-    if wanted || grown || unarchived > keeping.unarchived_entries {
+    let due = unarchived > keeping.unarchived_entries || (unarchived > 0 && grown > LOG_GROWTH_MAX);
+    // The log keeps what finds no room here; what is archived can be purged, which makes room.
+    if (due || wanted) && space.fits(grown) {
         let through = store.archive_up_to(applied, log)?;
         *archived_at = log.size_on_disk();
         tracing::info!(?through, "archived");

@@ -98,6 +98,10 @@ pub struct RaftGauges {
     pub queued_bytes: Gauge<u64, AtomicU64>,
     /// Bytes of the store's files.
     pub store_bytes: Gauge<u64, AtomicU64>,
+    /// Bytes that the volume can still take.
+    pub disk_free_bytes: Gauge<u64, AtomicU64>,
+    /// Bytes of the volume.
+    pub disk_total_bytes: Gauge<u64, AtomicU64>,
     /// Devices known.
     pub devices: Gauge<u64, AtomicU64>,
     /// Findings that are neither resolved nor suppressed.
@@ -159,6 +163,10 @@ impl Metrics {
             "Bytes of archive and index",
             raft.store_bytes.clone(),
         );
+        let help = "Bytes that the data folder's volume can still take";
+        registry.register("disk_free_bytes", help, raft.disk_free_bytes.clone());
+        let help = "Bytes of the data folder's volume";
+        registry.register("disk_total_bytes", help, raft.disk_total_bytes.clone());
         registry.register("devices", "Devices known", raft.devices.clone());
         registry.register(
             "findings_open",

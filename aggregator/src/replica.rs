@@ -11,6 +11,7 @@ use wardmesh_common::id::{ClusterId, NodeId, SensorId};
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::v1::ArchivedEvent;
 
+use crate::facets::Facets;
 use crate::ingest::Registry;
 use crate::raft::consensus::History;
 use crate::raft::log_store::LogStore;
@@ -78,6 +79,7 @@ impl Rows for Store {
 /// The state and the store of this node.
 pub struct Replica<R = Store> {
     state: RwLock<State>,
+    facets: Facets,
     store: Arc<R>,
 }
 
@@ -85,12 +87,18 @@ impl<R> Replica<R> {
     /// An empty state beside an open store; consensus restores and replays into it.
     #[must_use]
     pub fn new(store: Arc<R>) -> Self {
-        Self { state: RwLock::new(State::new()), store }
+        Self { state: RwLock::new(State::new()), facets: Facets::default(), store }
     }
 
     /// The state as of the last applied entry; held only as long as a page takes.
     pub fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read()
+    }
+
+    /// By what devices are found.
+    #[must_use]
+    pub fn facets(&self) -> &Facets {
+        &self.facets
     }
 
     /// The store.
@@ -107,7 +115,12 @@ impl<R: Rows> Machine for Replica<R> {
             self.store.commit(index, Vec::new());
             return Receipt::Done;
         };
-        let effects = self.state.write().apply(index, command);
+        let effects = {
+            let mut state = self.state.write();
+            let effects = state.apply(index, command);
+            self.facets.touch(&effects.batches);
+            effects
+        };
         self.store.commit(index, effects.batches);
         effects.receipt
     }
@@ -139,7 +152,9 @@ impl<R: Rows> Machine for Replica<R> {
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         }
         self.store.restored(index);
-        *self.state.write() = state;
+        let mut current = self.state.write();
+        self.facets.reset();
+        *current = state;
         Ok(())
     }
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use quinn::{ClientConfig, Connection, Endpoint, IdleTimeout, RecvStream, SendStream};
+use quinn::{ClientConfig, Connection, Endpoint, IdleTimeout};
 use serde_json::json;
 use tokio::time::timeout;
 use wardmesh_cli::local::{CLUSTER, Mesh};
 use wardmesh_common::event::Event;
 use wardmesh_common::id::{SensorId, TenantId};
+use wardmesh_common::link::{Receiver, Sender, Stream};
 use wardmesh_common::tls::{self, INGEST_ALPN, Identity, Principal};
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::{Frame, Schema, Seal, seal};
@@ -148,15 +149,15 @@ pub struct Session {
 
 /// The near end of the bulk lane.
 pub struct Sending {
-    send: SendStream,
+    send: Sender,
     // The other lane stays open as long as this one.
-    _urgent: (SendStream, RecvStream),
+    _urgent: (Sender, Receiver),
     connection: Connection,
 }
 
 /// The far end's answers.
 pub struct Receiving {
-    receive: RecvStream,
+    receive: Receiver,
 }
 
 /// A socket for sensors' connections; they may share one.
@@ -199,8 +200,8 @@ async fn lane(
     sensor: SensorId,
     lane: Lane,
     epoch: u64,
-) -> anyhow::Result<(SendStream, RecvStream)> {
-    let (mut send, mut receive) = connection.open_bi().await?;
+) -> anyhow::Result<(Sender, Receiver)> {
+    let Stream { mut send, mut receive } = connection.open_bi().await?.into();
     let at = clock::now();
     let hello = Message::Hello(Hello {
         cluster: None,

@@ -41,7 +41,7 @@ impl Exit {
             401 | 403 => Self::Auth,
             404 | 410 => Self::NotFound,
             409 | 412 | 428 => Self::Conflict,
-            408 | 429 | 502..=504 => Self::Unavailable,
+            408 | 429 | 502..=504 | 507 => Self::Unavailable,
             _ => Self::Error,
         }
     }
@@ -191,6 +191,7 @@ mod tests {
             (500, 1),
             (502, 7),
             (503, 7),
+            (507, 7),
             (504, 7),
         ];
         for (status, code) in cases {

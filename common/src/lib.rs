@@ -1,7 +1,7 @@
 //! The contract between sensors and aggregators: what an event is, how it is named, timed, hashed,
 //! framed and signed for.
 //!
-//! Everything here except [`telemetry`], [`config`] and [`tls`] is pure: values in, values out, time
+//! Everything here except [`telemetry`], [`config`], [`space`] and [`tls`] is pure: values in, values out, time
 //! as an argument. Both sides depend on this crate and never on each other.
 
 pub mod clock;
@@ -17,6 +17,7 @@ pub mod offload;
 pub mod random;
 pub mod shutdown;
 pub mod sighting;
+pub mod space;
 pub mod telemetry;
 pub mod text;
 pub mod time;

@@ -15,6 +15,7 @@ use crate::wire::FRAME_LENGTH_MAX;
 use crate::wire::frame::HEADER_LENGTH;
 
 pub mod quic;
+pub mod silence;
 
 /// Bytes before each frame.
 pub const PREFIX_LENGTH: usize = 12;

@@ -12,8 +12,8 @@ use wardmesh_common::{shutdown, telemetry};
 use crate::config::{Config, Speed};
 use crate::dissect::DISSECTORS;
 use crate::inspect::{self, Format};
-use crate::sensor::{Sensor, random_key};
-use crate::spool::Spool;
+use crate::sensor::{EXIT_IO, Sensor, SpoolFailed, random_key, wait_for_room};
+use crate::spool::{Spool, SpoolError};
 
 /// What a sensor can be asked to do.
 #[derive(Debug, Subcommand)]
@@ -144,8 +144,14 @@ fn exit(done: anyhow::Result<u8>) -> ExitCode {
         Err(cause) => {
             // Standard error may be closed; there is nobody else to tell.
             let _ = writeln!(io::stderr(), "error: {cause:#}");
-            match cause.is::<ConfigError>() {
-                true => ExitCode::from(EXIT_CODE),
+            if cause.is::<ConfigError>() {
+                return ExitCode::from(EXIT_CODE);
+            }
+            let of_the_disk = |cause: &(dyn std::error::Error + 'static)| {
+                cause.is::<SpoolFailed>() || cause.is::<SpoolError>()
+            };
+            match cause.chain().any(of_the_disk) {
+                true => ExitCode::from(EXIT_IO),
                 false => ExitCode::FAILURE,
             }
         }
@@ -186,13 +192,19 @@ fn run_sensor(
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let end = runtime.block_on(async {
+        let mut signal = std::pin::pin!(shutdown::signal());
+        let began = tokio::select! {
+            () = wait_for_room(&config) => true,
+            () = &mut signal => false,
+        };
+        anyhow::ensure!(began, "stopped while it waited for room");
         let sensor = Sensor::start(&config, files, common.ledger.clone())?;
         if !drain {
-            return sensor.run_until(shutdown::signal()).await;
+            return sensor.run_until(signal).await;
         }
         let summary = tokio::select! {
             summary = sensor.drain() => summary?,
-            () = shutdown::signal() => {
+            () = signal => {
                 anyhow::bail!("stopped before all was acknowledged; the rest stays in the spool");
             }
         };

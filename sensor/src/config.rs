@@ -81,11 +81,22 @@ pub struct SpoolConfig {
     /// before compression. When it is used up, the oldest stays and reading waits for room.
     #[serde(default = "SpoolConfig::default_budget")]
     pub budget_bytes: u64,
+    /// Below so many free bytes on the volume nothing more is spooled: what is unacknowledged stays and
+    /// goes on being sent, reading waits, and so does a start. The default is some segments of the
+    /// store, 8 MiB each, and the files that grow while batches leave it.
+    #[serde(default = "SpoolConfig::default_reserve")]
+    pub reserve_bytes: u64,
 }
 
 impl SpoolConfig {
     fn default_budget() -> u64 {
         1024 * 1024 * 1024
+    }
+
+    /// See `reserve_bytes`.
+    #[must_use]
+    pub fn default_reserve() -> u64 {
+        64 * 1024 * 1024
     }
 }
 

@@ -70,6 +70,8 @@ pub struct Feed {
     fed: Fed,
     /// Losses that no health event has reported yet.
     lost: Lost,
+    /// How long reading has waited for room on the volume, not reported yet.
+    starved: Duration,
     /// What shows that the sensor lives; a replay has none.
     heartbeat: Option<Heartbeat>,
 }
@@ -134,7 +136,8 @@ impl Feed {
         stop: Arc<AtomicBool>,
     ) -> Self {
         let (unsynced, fed) = (VecDeque::new(), Fed::default());
-        Self { sensor, spool, speed, stop, unsynced, fed, lost, heartbeat: None }
+        let starved = Duration::ZERO;
+        Self { sensor, spool, speed, stop, unsynced, fed, lost, starved, heartbeat: None }
     }
 
     /// Reads the files in order; everything that it returns from is on the disk or refused. A file
@@ -191,11 +194,12 @@ impl Feed {
 
     /// Reports losses that came too late for a file's own health event.
     fn last_words(&mut self) -> Result<(), FeedError> {
-        let counters = self.lost.take();
+        let losses = self.lost.take().into_iter().map(dropped);
+        let counters: Vec<_> = losses.chain(self.starved()).collect();
         if counters.is_empty() {
             return Ok(());
         }
-        let event = health(counters.into_iter().map(dropped).collect());
+        let event = health(counters);
         let mut batcher = Batcher::new(self.sensor, vec!["spool".to_owned()]);
         self.batch(&mut batcher, &mut vec![event])?;
         self.drain(&mut batcher)?;
@@ -292,7 +296,12 @@ impl Feed {
     /// A sign of life where one is due, with the losses so far.
     fn beat(&mut self, batcher: &mut Batcher) -> Result<(), FeedError> {
         let due = self.heartbeat.as_mut().and_then(|heartbeat| heartbeat.beat(Instant::now()));
-        let Some(mut counters) = due else { return Ok(()) };
+        let starved = self.starved();
+        // That it had no room is told as soon as there is some.
+        let Some(mut counters) = due.or_else(|| starved.is_some().then(Vec::new)) else {
+            return Ok(());
+        };
+        counters.extend(starved);
         counters.extend(self.lost.take().into_iter().map(dropped));
         self.push(batcher, health(counters))
     }
@@ -309,17 +318,40 @@ impl Feed {
     }
 
     fn spool(&mut self, archive: Archive) -> Result<(), FeedError> {
-        if !self.spool.has_room(archive.bytes.len()) {
-            tracing::warn!(
-                "the spool is full: reading waits until the aggregator has acknowledged"
-            );
-        }
-        let waits = || !self.stop.load(Ordering::Acquire) && !self.spool.has_failed();
-        while !self.spool.has_room(archive.bytes.len()) && waits() {
-            std::thread::sleep(PATIENCE);
-        }
+        self.wait_for_room(archive.bytes.len());
         self.unsynced.push_back(self.spool.offer(archive)?);
         self.settle(UNSYNCED_MAX)
+    }
+
+    /// Waits until there is room for an archive of so many bytes, in the budget and on the volume.
+    fn wait_for_room(&mut self, bytes: usize) {
+        if self.spool.has_room(bytes) {
+            return;
+        }
+        match self.spool.has_disk_room(bytes) {
+            true => tracing::warn!(
+                "the spool is full: reading waits until the aggregator has acknowledged"
+            ),
+            false => tracing::error!("the spool's volume is full: reading waits for room on it"),
+        }
+        while !self.spool.has_room(bytes)
+            && !self.stop.load(Ordering::Acquire)
+            && !self.spool.has_failed()
+        {
+            if !self.spool.has_disk_room(bytes) {
+                self.starved += PATIENCE;
+            }
+            std::thread::sleep(PATIENCE);
+        }
+    }
+
+    /// The counter of the time that reading waited for room on the volume, whole seconds from one on;
+    /// once.
+    fn starved(&mut self) -> Option<Counter> {
+        let starved = std::mem::take(&mut self.starved);
+        let value = starved.as_millis().div_ceil(1_000);
+        let value = u64::try_from(value).ok().filter(|seconds| *seconds > 0)?;
+        Some(Counter { key: "spool.disk_full_seconds".into(), value })
     }
 
     /// Waits until at most `most` archives are unanswered.

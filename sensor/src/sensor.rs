@@ -11,9 +11,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use wardmesh_common::map::HashKey;
 use wardmesh_common::random;
+use wardmesh_common::space::{Limits, Space, WAIT_POLL};
 use wardmesh_common::tls::{Identity, Principal};
 
-use crate::config::Config;
+use crate::config::{Config, SpoolConfig};
 use crate::feed::{Fed, Feed, Heartbeat, INTERVAL, Lost, Totals};
 use crate::ledger::Ledger;
 use crate::spool::Spool;
@@ -44,6 +45,12 @@ pub struct Sensor {
     files: Vec<PathBuf>,
 }
 
+/// What the process ends with when its disk fails: `EX_IOERR` of sysexits.h.
+pub const EXIT_IO: u8 = 74;
+
+/// How often the log says what a start waits for.
+const SAY_AGAIN: Duration = Duration::from_secs(30);
+
 /// How often the end of draining is looked at.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 
@@ -62,11 +69,13 @@ impl Sensor {
         let Principal::Sensor { cluster, sensor, .. } = principal else {
             anyhow::bail!("identity.certificate: {principal} is no sensor's name");
         };
+        let space = volume(config);
         let ledger = ledger
             .map(|path| Ledger::open(&path).with_context(|| path.display().to_string()))
             .transpose()?;
         let (folder, budget) = (&config.spool.folder, config.spool.budget_bytes);
         let (spool, aside) = Spool::open(folder, budget, random::u64(), ledger)?;
+        spool.watch(Arc::new(space));
         let mut lost = Lost::default();
         if let Some(aside) = aside {
             let (path, bytes) = (aside.path.display(), aside.bytes);
@@ -93,7 +102,7 @@ impl Sensor {
         let reading = tokio::task::spawn_blocking(move || feed.run(&files, random_key()));
         let fed = reading.await??;
         while !spool.is_drained() {
-            anyhow::ensure!(!spool.has_failed(), "the spool has failed; see the log above");
+            anyhow::ensure!(!spool.has_failed(), SpoolFailed);
             tokio::time::sleep(DRAIN_POLL).await;
         }
         shutdown(&stopped, &stop, uplink).await;
@@ -126,9 +135,32 @@ impl Sensor {
             Some(ended) => ended,
             None => staying.await,
         };
-        anyhow::ensure!(!spool.has_failed(), "the spool has failed; see the log above");
+        anyhow::ensure!(!spool.has_failed(), SpoolFailed);
         ended??;
         Ok(())
+    }
+}
+
+/// The spool failed, for the reason in the log: the process ends with [`EXIT_IO`].
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the spool has failed; see the log above")]
+pub struct SpoolFailed;
+
+fn volume(config: &Config) -> Space {
+    let SpoolConfig { folder, reserve_bytes, .. } = &config.spool;
+    Space::new(folder.clone(), Limits { low: *reserve_bytes, reserve: *reserve_bytes })
+}
+
+/// Waits until the spool's volume has room: a sensor that finds none would fail over and over.
+pub async fn wait_for_room(config: &Config) {
+    let space = volume(config);
+    let mut said: Option<Instant> = None;
+    while let Some(obstacle) = space.obstacle() {
+        if said.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
+            tracing::error!(obstacle, "the start waits for room");
+            said = Some(Instant::now());
+        }
+        tokio::time::sleep(WAIT_POLL).await;
     }
 }
 

@@ -6,13 +6,14 @@
 //! issues none (ARCHITECTURE.md, Storage).
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 use wardmesh_common::offload;
+use wardmesh_common::space::Space;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::HEADER_LENGTH;
 
@@ -41,7 +42,10 @@ pub struct Position {
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// A write or sync failed: nothing after it counts as emitted.
-    #[error("spool {path}: {cause}; free space or repair the disk, then restart the sensor")]
+    #[error(
+        "spool {path}: {cause}; free space or repair the disk: the next start waits for room, checks \
+         every batch and goes on"
+    )]
     Io {
         /// The spool's folder.
         path: PathBuf,
@@ -69,7 +73,7 @@ pub enum SpoolError {
 pub enum Kept {
     /// It is on the disk.
     Emitted,
-    /// The byte budget is used up: it was refused, so many events.
+    /// The byte budget is used up, or the volume's reserve is due: it was refused, so many events.
     Refused(u32),
 }
 
@@ -103,7 +107,7 @@ pub struct SetAside {
 pub struct SpoolCounts {
     /// Events on the disk that were emitted by this start.
     pub emitted: AtomicU64,
-    /// Events refused because the budget was used up.
+    /// Events refused because the budget was used up, or the volume full.
     pub refused: AtomicU64,
     /// Events acknowledged.
     pub acked: AtomicU64,
@@ -129,6 +133,7 @@ pub struct Spool {
     budget: u64,
     counts: Arc<SpoolCounts>,
     durable: watch::Receiver<Durable>,
+    space: Volume,
 }
 
 /// The spool's writer and its orders.
@@ -143,12 +148,19 @@ impl Desk {
     /// # Errors
     /// [`SpoolError`] where the disk failed: the desk is closed then.
     pub fn turn(&mut self) -> Result<(), SpoolError> {
-        self.writer.round(None, &self.orders)
+        self.writer.turn(&self.orders)
     }
 }
 
+/// The room on the spool's volume, once somebody watches it.
+type Volume = Arc<OnceLock<Arc<Space>>>;
+
 /// Orders that wait for the writer: more only moves the waiting.
 const ORDERS_MAX: usize = 256;
+
+fn fits(space: &Volume, bytes: u64) -> bool {
+    space.get().is_none_or(|space| space.fits(bytes))
+}
 
 /// The most that an archive of so many bytes takes in the spool.
 fn held_bytes(archive: usize) -> u64 {
@@ -214,8 +226,23 @@ impl Spool {
         let mut writer =
             Writer::begin(store.clone(), budget, epoch, ledger, Arc::clone(&counts), publish)?;
         writer.catch_up(complete)?;
+        let space = Arc::clone(&writer.space);
         let (orders, queue) = mpsc::sync_channel(ORDERS_MAX);
-        Ok((Self { orders, store, budget, counts, durable }, Desk { writer, orders: queue }))
+        let spool = Self { orders, store, budget, counts, durable, space };
+        Ok((spool, Desk { writer, orders: queue }))
+    }
+
+    /// From now on refuses what would not leave the volume its reserve, and forgets nothing while there
+    /// is hardly any room: a write that finds none ends the spool.
+    pub fn watch(&self, space: Arc<Space>) {
+        // Only the first counts: a spool stays on its volume.
+        let _ = self.space.set(space);
+    }
+
+    /// Whether the volume has room above its reserve for an archive of this many bytes.
+    #[must_use]
+    pub fn has_disk_room(&self, bytes: usize) -> bool {
+        fits(&self.space, held_bytes(bytes))
     }
 
     /// Hands an archive over; the answer comes when it is on the disk, or was refused.
@@ -333,11 +360,12 @@ impl Spool {
         self.counts.tails[usize::from(lane.number())].load(Ordering::Acquire)
     }
 
-    /// Whether an archive of this many bytes fits the budget now.
+    /// Whether an archive of this many bytes fits budget and volume now.
     #[must_use]
     pub fn has_room(&self, bytes: usize) -> bool {
         let queued = self.counts.queued.load(Ordering::Acquire);
-        self.counts.bytes.load(Ordering::Acquire) + queued + held_bytes(bytes) <= self.budget
+        let held = self.counts.bytes.load(Ordering::Acquire);
+        held + queued + held_bytes(bytes) <= self.budget && self.has_disk_room(bytes)
     }
 
     /// Counts since the start.

@@ -23,7 +23,7 @@ mod marks;
 mod session;
 mod window;
 
-use backoff::Backoff;
+use backoff::{Backoff, dial_patience};
 use dial::{Dial, Quic};
 pub use session::SessionEnd;
 
@@ -106,17 +106,24 @@ impl Uplink {
     /// Runs until `stop` turns true.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut backoff = Backoff::new(Duration::from_millis(self.config.backoff_max_ms));
+        let (patience, others) = (
+            Duration::from_millis(self.config.connect_timeout_ms),
+            self.config.addresses.len() > 1,
+        );
+        let mut failed = 0;
         for address in self.config.addresses.iter().cycle() {
             let sessions = self.status.sessions.load(Ordering::Relaxed);
             let end = tokio::select! {
                 biased;
-                end = session::run(&self, address) => end,
+                end = session::run(&self, address, dial_patience(patience, others, failed)) => end,
                 _ = stop.wait_for(|stop| *stop) => return,
             };
             self.status.online.store(false, Ordering::Release);
             if self.status.sessions.load(Ordering::Relaxed) > sessions {
                 backoff.reset();
+                failed = 0;
             } else {
+                failed += 1;
                 self.status.failures.fetch_add(1, Ordering::Relaxed);
             }
             let pause = backoff.next(random::u64());

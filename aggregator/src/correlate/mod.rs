@@ -37,6 +37,8 @@ pub enum Subject<'a> {
     Device(Stays<'a>),
     /// A sensor.
     Sensor(Watch<'a>),
+    /// A volume that ran full, or has room again.
+    Volume(Shortage<'a>),
     /// A node's clock.
     NodeClock(NodeClock<'a>),
 }
@@ -93,6 +95,33 @@ pub struct Watch<'a> {
     pub cloned: Option<&'a Clones>,
     /// When its clock was wrong.
     pub clock: Option<ClockFault>,
+}
+
+/// What a node or a sensor says of its volume, with what was said of it before.
+#[derive(Clone, Debug)]
+pub struct Shortage<'a> {
+    /// Whether it is a node's; else a sensor's.
+    pub of_node: bool,
+    /// The node's or sensor's id.
+    pub subject: String,
+    /// Its name for people.
+    pub name: &'a str,
+    /// Where the sensor stands.
+    pub site: Option<&'a SiteId>,
+    /// The folder on a node's volume.
+    pub path: Option<&'a str>,
+    /// Whether it has room again.
+    pub enough: bool,
+    /// How often it ran full.
+    pub times: u64,
+    /// The leader's time of the first report.
+    pub first_at: Timestamp,
+    /// The leader's time of the latest report that it ran full.
+    pub last_at: Timestamp,
+    /// The event that said so first, where it was one.
+    pub evidence: Option<EventRef>,
+    /// More of what was said, by name.
+    pub detail: &'a [(&'static str, String)],
 }
 
 /// A node's clock as rules see it.

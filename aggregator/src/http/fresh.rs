@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::IntoParams;
@@ -12,7 +12,7 @@ use wardmesh_common::id::{NodeId, TenantId};
 use super::Api;
 use super::backend::{Consistency, Freshness, ReadError};
 use super::form::{millis, time};
-use super::page::{List, Meta, Page, link};
+use super::page::{List, Meta, Page, Rows, link};
 use super::problem::{Problem, kinds};
 use super::query::{Asked, Parameters};
 use super::silence::{Now, partial_sites};
@@ -166,14 +166,35 @@ impl Fresh {
         let (applied, link) = (meta.applied_index, link(asked, &page));
         let mut response = self.one(applied, List { data, page, meta });
         if let Some(link) = link {
-            response.headers_mut().insert(axum::http::header::LINK, link);
+            response.headers_mut().insert(header::LINK, link);
         }
         response
     }
 
+    /// The same, of items that are text already.
+    pub(crate) fn list_of(
+        &self,
+        asked: &Asked,
+        rows: Rows,
+        page: &Page,
+        meta: &Meta,
+    ) -> Result<Response, Problem> {
+        let text = rows.into_list(page, meta);
+        let text = text.map_err(|cause| Problem::new(&kinds::INTERNAL, cause.to_string()))?;
+        let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        let mut response = self.marked(meta.applied_index, (kind, text).into_response());
+        if let Some(link) = link(asked, page) {
+            response.headers_mut().insert(header::LINK, link);
+        }
+        Ok(response)
+    }
+
     /// The answer to a request for one thing.
     pub(crate) fn one(&self, applied: u64, body: impl Serialize) -> Response {
-        let mut response = Json(body).into_response();
+        self.marked(applied, Json(body).into_response())
+    }
+
+    fn marked(&self, applied: u64, mut response: Response) -> Response {
         let headers = response.headers_mut();
         headers.insert(APPLIED_INDEX, HeaderValue::from(applied));
         if let Some(leader) = self.leader {

@@ -27,10 +27,12 @@ mod serve;
 mod silence;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub use backend::Backend;
 pub use openapi::openapi_json;
 pub use serve::{CONNECTIONS_MAX, DRAIN_WITHIN, HEAD_WITHIN, serve};
+pub use waiting::router as waiting_router;
 
 use layers::{REQUESTS_MAX, RequestIds};
 use problem::{Problem, kinds};

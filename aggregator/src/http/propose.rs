@@ -33,6 +33,9 @@ impl Api {
             ProposeError::Overloaded { retry_after } => {
                 Problem::new(&kinds::OVERLOADED, detail).retry_after(*retry_after)
             }
+            ProposeError::DiskFull { retry_after, .. } => Problem::new(&kinds::DISK_FULL, detail)
+                .hint("Nothing was changed. Free space on that volume or enlarge it; the cluster goes on by itself.")
+                .retry_after(*retry_after),
             ProposeError::TimedOut => Problem::new(&kinds::TIMED_OUT, detail).retry_after(RETRY),
         }
     }

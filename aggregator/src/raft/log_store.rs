@@ -3,20 +3,22 @@
 //! Nothing is called durable before its fsync; when that fails the process ends, since what the disk
 //! then holds is unknown. Entries are purged only when openraft is told to.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use raft_log::RaftLog;
 use raft_log::api::raft_log_writer::RaftLogWriter;
+use wardmesh_common::space::{Level, Space};
 
-use super::folder;
 use super::types::{Entry, LogId, TypeConfig, Vote};
+use super::{REPLACE, folder};
 
+mod mark;
 mod reader;
 mod record;
 mod tail;
@@ -25,6 +27,7 @@ mod tests;
 
 pub use reader::{READ_BYTES_MAX, Stored};
 
+use mark::Mark;
 use record::{Ballot, Flushed, Id, Record, Types, Whom};
 
 /// A chunk file's size, bytes: the open one stays in memory, and a purge frees whole chunks.
@@ -51,7 +54,9 @@ pub type Fatal = Arc<dyn Fn(&str) + Send + Sync>;
 #[must_use]
 pub fn end_process() -> Fatal {
     Arc::new(|reason| {
-        tracing::error!(reason, "the node cannot go on and ends");
+        let next = "the next start checks every record before it takes part, and waits for room \
+                    where there is none";
+        tracing::error!(reason, next, "the node cannot go on and ends");
         std::process::exit(EXIT_IO)
     })
 }
@@ -73,7 +78,10 @@ pub struct Flushes {
 #[derive(Clone)]
 pub struct LogStore {
     log: Arc<RwLock<RaftLog<Types>>>,
+    mark: Arc<Mutex<Mark>>,
     fatal: Fatal,
+    /// The room on its volume, where that is watched.
+    space: Option<Arc<Space>>,
 }
 
 impl LogStore {
@@ -90,11 +98,70 @@ impl LogStore {
     }
 
     fn open_with(config: raft_log::Config, fatal: Fatal) -> io::Result<Self> {
-        tail::mend(&config)?;
-        let log = RaftLog::open(Arc::new(config))?;
-        let store = Self { log: Arc::new(RwLock::new(log)), fatal };
+        let (mark, marked) = Mark::open(Path::new(&config.wal.dir))
+            .map_err(|error| io::Error::new(error.kind(), format!("{error}; {REPLACE}")))?;
+        tail::mend(&config, marked)?;
+        let config = Arc::new(config);
+        let log = RaftLog::open(Arc::clone(&config)).map_err(|error| match error.kind() {
+            ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::Other => {
+                tail::damaged_somewhere(&config, &error)
+            }
+            _ => error,
+        })?;
+        let (log, mark) = (Arc::new(RwLock::new(log)), Arc::new(Mutex::new(mark)));
+        let store = Self { log, mark, fatal, space: None };
         store.sync()?;
+        let Range { start, end } = store.kept();
+        let bytes = store.size_on_disk();
+        tracing::info!(
+            from = start,
+            to = end,
+            bytes,
+            "every record of the Raft log was read and is whole"
+        );
         Ok(store)
+    }
+
+    /// Notes beside the log how much of it is on disk, if it has grown: what a start then finds less
+    /// was lost and not merely never written. Blocking.
+    ///
+    /// # Errors
+    /// The disk's, after `fatal` was called.
+    pub fn mark(&self) -> io::Result<()> {
+        let mut mark = self.mark.lock();
+        let end = self.log.read().stat().open_chunk.global_end;
+        if self.is_spent() || !mark.is_before(end) {
+            return Ok(());
+        }
+        self.sync()?;
+        mark.write(end).inspect_err(|error| {
+            // A later note says the same.
+            if error.kind() != ErrorKind::StorageFull {
+                let what = "how long the Raft log is cannot be written to disk";
+                (self.fatal)(&format!("{what}: {error}"));
+            }
+        })
+    }
+
+    /// What reading an entry met: damage names its file and offset and ends the process, since this
+    /// log must not be served from any more.
+    fn misread(&self, index: u64, error: io::Error) -> io::Error {
+        if !matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) {
+            return error;
+        }
+        let located = tail::damaged_somewhere(self.log.read().config(), &error);
+        (self.fatal)(&format!("entry {index} cannot be read: {located}"));
+        located
+    }
+
+    /// The same log, which leaves out what can wait while its volume is full to the brim.
+    #[must_use]
+    pub fn on(self, space: Arc<Space>) -> Self {
+        Self { space: Some(space), ..self }
+    }
+
+    fn is_spent(&self) -> bool {
+        self.space.as_ref().is_some_and(|space| space.level() == Level::Spent)
     }
 
     /// Indexes of the entries that are kept; empty if there are none.
@@ -193,7 +260,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     /// Written, not synced: the next append's sync carries it, and an older one only means that a
     /// start learns of the last commits from its peers.
     async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
-        let Some(id) = committed.map(Id) else { return Ok(()) };
+        let Some(id) = committed.map(Id).filter(|_| !self.is_spent()) else { return Ok(()) };
         self.write(|log| {
             let state = log.log_state();
             // A snapshot may have brought what the log never had: then the snapshot says it.

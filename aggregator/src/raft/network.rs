@@ -18,7 +18,7 @@ use openraft::raft::{
 };
 use wardmesh_common::id::NodeId;
 
-use super::rpc::{APPEND_LENGTH_MAX, Reply, Request};
+use super::rpc::{APPEND_LENGTH_MAX, Failure, Reply, Request};
 use super::snapshot::SnapshotFile;
 use super::types::{Entry, Member, Payload, Snapshot, TypeConfig, Vote};
 
@@ -73,6 +73,9 @@ impl PeerNetwork {
         match reply.map_err(|cause| self.error(cause, action))? {
             // The peer is there but cannot serve: openraft backs off only from what is unreachable.
             Reply::Failed(failure) => {
+                if matches!(failure, Failure::DiskFull(_)) {
+                    self.peers.note_room(self.target, false);
+                }
                 let why = format!("node {} answered that {failure}", self.target);
                 Err(RPCError::Unreachable(Unreachable::from_string(why)))
             }
@@ -126,6 +129,9 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         let last = rpc.entries.last().map(|entry| entry.log_id);
         let limit = if last.is_some() { APPEND_PATIENCE } else { option.soft_ttl() };
         let reply = self.call(&Request::Append(rpc), RPCTypes::AppendEntries, limit).await?;
+        if last.is_some() {
+            self.peers.note_room(self.target, true);
+        }
         match reply {
             Reply::Append(AppendEntriesResponse::Success) if cut => {
                 Ok(AppendEntriesResponse::PartialSuccess(last))

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use wardmesh_common::wire::frame::Cost;
 
 use crate::state::command::Submission;
 use crate::state::receipt::BatchReceipt;
@@ -26,8 +27,17 @@ pub(super) use join::run;
 /// between two heartbeats, and larger ones gain nothing on an fsync.
 pub const JOINED_LENGTH_MAX: usize = 256 * 1024;
 
-/// Batches in one command: with up to 512 events each, what a replica applies in 50 ms.
+/// Batches in one command: small ones, of as many sensors.
 pub const JOINED_BATCHES_MAX: usize = 64;
+
+/// Events in one command at which no more is joined. Frames are compressed, so that their length does not
+/// bound the time for which a replica's state is locked: so many take 10 ms at 100,000 devices, and twice
+/// that right after a snapshot was begun, when what is written to is copied first.
+pub const JOINED_EVENTS_MAX: usize = 4_096;
+
+/// Bytes that the frames of one command expand to at which no more is joined: each is expanded, checked
+/// and read, at some 200 MB/s.
+pub const JOINED_RAW_MAX: usize = 1024 * 1024;
 
 /// Bytes below which a command waits [`LINGER`] for company while others are on their way.
 pub const JOINED_LENGTH_MIN: usize = 64 * 1024;
@@ -52,12 +62,19 @@ pub const RETRY_AFTER_OVERLOAD: Duration = Duration::from_millis(100);
 /// When to try again while nobody leads: a fraction of an election.
 pub const RETRY_AFTER_NO_LEADER: Duration = Duration::from_millis(250);
 
+/// When to try again after a change of leader: what was under way is lost, but somebody leads.
+pub const RETRY_AFTER_CHANGE: Duration = Duration::from_millis(20);
+
 /// How long batches wait for somebody to lead before they are refused: an election and its begin. A
 /// hand-over is not felt, and who waits here is served before whoever asks again.
 pub const LEADERLESS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Between two looks for a leader while batches wait: a fraction of a hand-over.
 pub(super) const LEADERLESS_POLL: Duration = Duration::from_millis(5);
+
+/// When to try again while volumes are full: somebody has to make room, and all have to be told within
+/// seconds that it is there.
+pub const RETRY_AFTER_DISK_FULL: Duration = Duration::from_secs(2);
 
 /// How long a command may take from proposal to receipt before its outcome is called unknown: a
 /// leader change is over sooner, and a disk that needs longer serves nobody.
@@ -78,6 +95,15 @@ pub enum Unavailable {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The leader's volume has no room, or so many others' that there is no majority: nothing was
+    /// proposed.
+    #[error("the cluster's volumes are full: {why}; try again in {retry_after:?}")]
+    DiskFull {
+        /// Whose, in words.
+        why: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// It was proposed, and the leader changed or did not answer in time: it may be applied or not.
     /// Batches are sent again, since the watermark tells; other commands are looked up first.
     #[error("the outcome is not known: {0}")]
@@ -92,13 +118,24 @@ impl Unavailable {
     #[must_use]
     pub const fn retry_after(&self) -> Duration {
         match self {
-            Self::Overloaded { retry_after } | Self::NoLeader { retry_after } => *retry_after,
+            Self::Overloaded { retry_after }
+            | Self::NoLeader { retry_after }
+            | Self::DiskFull { retry_after, .. } => *retry_after,
             Self::Unknown(_) | Self::Stopped(_) => RETRY_AFTER_NO_LEADER,
         }
     }
 
+    /// Who was asked leads no more.
+    pub(super) const fn succeeded() -> Self {
+        Self::NoLeader { retry_after: RETRY_AFTER_CHANGE }
+    }
+
     pub(super) const fn no_leader() -> Self {
         Self::NoLeader { retry_after: RETRY_AFTER_NO_LEADER }
+    }
+
+    pub(super) const fn disk_full(why: String) -> Self {
+        Self::DiskFull { why, retry_after: RETRY_AFTER_DISK_FULL }
     }
 }
 
@@ -113,6 +150,11 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
+    /// What it costs to apply, as its header says: admission has checked it.
+    pub(super) fn cost(&self) -> Cost {
+        Cost::of(&self.submission.frame)
+    }
+
     /// What it takes in the queue, bytes.
     fn length(&self) -> usize {
         length(&self.submission)

@@ -93,6 +93,8 @@ pub enum Request {
     },
     /// How much the peer has of a snapshot that did not get through.
     SnapshotHeld(SnapshotName),
+    /// How much room the peer's volume has.
+    Room,
 }
 
 /// Who sends a request.
@@ -203,6 +205,8 @@ pub enum Reply {
         /// Their crc32c.
         checksum: u32,
     },
+    /// To [`Request::Room`]: whether there is enough of it to lead.
+    Room(bool),
     /// It was not done.
     Failed(Failure),
 }
@@ -278,6 +282,9 @@ pub enum Failure {
         /// When.
         at: Timestamp,
     },
+    /// A volume has no room for what the call would write.
+    #[error("{0}")]
+    DiskFull(String),
 }
 
 /// Names the call; never its contents.
@@ -323,6 +330,7 @@ impl Request {
             Self::HistoryFiles { .. } => "history-files",
             Self::HistoryBytes { .. } => "history-bytes",
             Self::SnapshotHeld(_) => "snapshot-held",
+            Self::Room => "room",
         }
     }
 

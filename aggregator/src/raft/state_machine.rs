@@ -5,6 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use openraft::EntryPayload;
@@ -24,6 +25,9 @@ use crate::state::receipt::Receipt;
 
 #[cfg(test)]
 mod tests;
+
+/// When a snapshot that found no room is tried again.
+const FULL_AGAIN: Duration = Duration::from_secs(5);
 
 /// The state and its store, as consensus drives them. Called from one task.
 pub trait Machine: Send + Sync + 'static {
@@ -183,6 +187,20 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         let state = self.state.lock().take();
         let state = state.ok_or_else(|| io::Error::other("this snapshot was built already"))?;
         let (meta, snapshots) = (self.meta.clone(), Arc::clone(&self.snapshots));
-        offload::run(move || snapshots.write(&meta, &*state)).await?
+        let mut state = state;
+        loop {
+            let (meta, snapshots) = (meta.clone(), Arc::clone(&snapshots));
+            let write = move || (snapshots.write(&meta, &*state), state);
+            let (written, again) = offload::run(write).await?;
+            match written {
+                // The log goes on without it, and is not purged.
+                Err(cause) if cause.kind() == io::ErrorKind::StorageFull => {
+                    tracing::warn!(%cause, "no room for a snapshot: trying again");
+                }
+                written => return written,
+            }
+            tokio::time::sleep(FULL_AGAIN).await;
+            state = again;
+        }
     }
 }

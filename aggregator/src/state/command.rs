@@ -60,6 +60,8 @@ pub enum Action {
     Tick,
     /// Somebody deals with a finding.
     UpdateFinding(UpdateFinding),
+    /// A node says how much room its volume has.
+    ReportNode(ReportNode),
     /// A node's clock is wrong, or right again.
     ReportClock(ReportClock),
 }
@@ -171,6 +173,23 @@ pub struct UpdateFinding {
     pub by: String,
 }
 
+/// See [`Action::ReportNode`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportNode {
+    /// Which node.
+    pub node: NodeId,
+    /// Its name for people.
+    pub name: String,
+    /// The folder on the volume.
+    pub path: String,
+    /// Bytes that are left.
+    pub free: u64,
+    /// Whether that is enough again.
+    pub enough: bool,
+    /// Whether it has run short since the last report.
+    pub short: bool,
+}
+
 /// See [`Action::ReportClock`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportClock {
@@ -216,6 +235,7 @@ impl fmt::Display for Command {
             Action::Revoke(_) => "revoke",
             Action::Tick => "tick",
             Action::UpdateFinding(_) => "update-finding",
+            Action::ReportNode(_) => "report-node",
             Action::ReportClock(_) => "report-clock",
         };
         f.write_str(name)

@@ -26,7 +26,7 @@ impl State {
         let identity = identities.choose(mac, ip, party.vlan, interface)?;
         let known = *self.identities.get(&identity.hash(self.hash_key()))?;
         let Some(ip) = ip.filter(|_| known.router) else { return Some(known.device) };
-        let router = self.devices.get(&(sensor.tenant.clone(), known.device))?;
+        let router = self.devices.at(known.slot)?;
         if router.has_ip(ip) {
             return Some(known.device);
         }

@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use wardmesh_common::id::{ClusterId, DeviceId, FindingId, MintedId, NodeId, SiteId, TenantId};
-use wardmesh_common::map::{HashKey, ShardedMap};
+use wardmesh_common::map::{HashKey, Prehashed, ShardedMap, Slot};
 use wardmesh_common::time::Timestamp;
 
 pub mod classify;
@@ -32,6 +32,7 @@ pub mod receipt;
 pub(crate) mod record;
 mod registry;
 pub mod retired;
+mod room;
 pub mod sensors;
 pub mod sites;
 pub mod snapshot;
@@ -77,7 +78,7 @@ pub struct State {
     /// For sites with several sensors.
     windows: BTreeMap<(TenantId, SiteId), Arc<Window>>,
     /// Which device an identity is, by its keyed hash; follows from `devices`.
-    identities: ShardedMap<u128, Known>,
+    identities: ShardedMap<u128, Known, Prehashed>,
     /// Which finding a cause has; follows from `findings`.
     causes: ShardedMap<Cause, FindingId>,
     /// Findings that are neither resolved nor suppressed; follows from `findings`.
@@ -104,6 +105,7 @@ record::record!(Core { cluster, key, admin_token, at, findings_refused, devices_
 #[derive(Clone, Copy, Debug)]
 struct Known {
     device: DeviceId,
+    slot: Slot,
     router: bool,
 }
 
@@ -168,7 +170,7 @@ impl State {
             findings: Table::new(key),
             retired: Table::new(key),
             windows: BTreeMap::new(),
-            identities: ShardedMap::new(key),
+            identities: ShardedMap::new(Prehashed),
             causes: ShardedMap::new(key),
             pending_findings: 0,
             scratch: Scratch::default(),
@@ -210,6 +212,7 @@ impl State {
             (Some(_), Action::Revoke(sensor)) => self.revoke(*sensor),
             (Some(_), Action::Tick) => Receipt::Done,
             (Some(_), Action::UpdateFinding(update)) => self.update_finding(update),
+            (Some(_), Action::ReportNode(report)) => self.report_node(&mut entry, report),
             (Some(_), Action::ReportClock(report)) => self.report_clock(&mut entry, report),
         };
         self.judge(&mut entry);

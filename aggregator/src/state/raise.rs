@@ -18,17 +18,14 @@ impl State {
     /// Judges the devices and sensors that this command changed.
     pub(super) fn judge(&mut self, entry: &mut Entry) {
         let mut verdicts: Vec<(Cause, Verdict)> = Vec::new();
-        for key in self.devices.changed() {
-            let device = self.devices.get(key).filter(|device| device.sites.len() > 1);
-            let Some(device) = device else { continue };
+        for device in self.devices.changed().filter(|device| device.sites.len() > 1) {
             let subject = stays(device);
             verdicts.extend(RULES.iter().filter_map(|rule| {
                 let verdict = rule.judge(&subject)?;
-                Some((cause(*rule, key.0.clone(), &verdict), verdict))
+                Some((cause(*rule, device.tenant.clone(), &verdict), verdict))
             }));
         }
-        for key in self.sensors.changed() {
-            let Some(sensor) = self.sensors.get(key) else { continue };
+        for sensor in self.sensors.changed() {
             let subject = watch(sensor);
             verdicts.extend(RULES.iter().filter_map(|rule| {
                 let verdict = rule.judge(&subject)?;
@@ -62,7 +59,7 @@ impl State {
         Receipt::Accepted
     }
 
-    fn raise(&mut self, entry: &mut Entry, cause: Cause, verdict: Verdict) {
+    pub(super) fn raise(&mut self, entry: &mut Entry, cause: Cause, verdict: Verdict) {
         let Some(&id) = self.causes.get(&cause) else {
             if self.findings.len() >= FINDINGS_MAX {
                 self.core.findings_refused = self.core.findings_refused.saturating_add(1);
@@ -71,7 +68,8 @@ impl State {
             let id = FindingId(entry.mint());
             self.causes.insert(cause.clone(), id);
             self.count_pending(false, true);
-            return self.findings.insert(finding(id, cause, entry, verdict));
+            self.findings.insert(finding(id, cause, entry, verdict));
+            return;
         };
         let key = (cause.tenant.clone(), id);
         let Some(known) = self.findings.get(&key) else { return };

@@ -77,6 +77,14 @@ impl State {
         self.devices.range((from, Bound::Included(id(u128::MAX))))
     }
 
+    /// All tenants' devices in the order of tenants and ids, after one.
+    pub fn devices_of_all(
+        &self,
+        after: Option<(TenantId, DeviceId)>,
+    ) -> impl Iterator<Item = &Device> {
+        self.devices.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
+    }
+
     /// One device.
     #[must_use]
     pub fn device(&self, tenant: &TenantId, id: DeviceId) -> Option<&Device> {

@@ -9,7 +9,7 @@
 
 use std::io::{self, Read, Write};
 
-use wardmesh_common::map::{HashKey, ShardedMap};
+use wardmesh_common::map::{HashKey, Prehashed, ShardedMap};
 
 use super::digest::Digests;
 use super::record::Record;
@@ -100,7 +100,7 @@ impl State {
             findings: read_table(from, key, "findings", &mut row)?,
             retired: read_table(from, key, "retired nodes", &mut row)?,
             windows: Default::default(),
-            identities: ShardedMap::new(key),
+            identities: ShardedMap::new(Prehashed),
             causes: ShardedMap::new(key),
             pending_findings: 0,
             scratch: Scratch::default(),
@@ -135,8 +135,8 @@ impl State {
     /// Rebuilds what follows from the rows.
     fn index(&mut self) {
         let key = self.hash_key();
-        for device in self.devices.in_row_order() {
-            let known = Known { device: device.id, router: device.router };
+        for (slot, device) in self.devices.in_slots() {
+            let known = Known { device: device.id, slot, router: device.router };
             self.identities.insert(device.identity.hash(key), known);
         }
         for finding in self.findings.in_row_order() {

@@ -6,15 +6,16 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use sled::{Db, IVec};
 use wardmesh_common::id::{ClusterId, TenantId};
+use wardmesh_common::space::{Level, Space};
 use wardmesh_common::time::Timestamp;
 
 use self::meta::Meta;
@@ -23,6 +24,7 @@ use super::key::{self, Place, Subject};
 use super::{Rows, StoreError, row};
 use crate::state::effects::AppliedBatch;
 
+mod cover;
 mod meta;
 mod opening;
 mod writer;
@@ -97,12 +99,20 @@ impl Progress {
 struct Shared {
     progress: Mutex<Progress>,
     changed: Condvar,
+    /// The room on its volume, where that is watched.
+    space: OnceLock<Arc<Space>>,
+    /// Whoever waits for room gives up.
+    ending: AtomicBool,
 }
 
 impl Shared {
     fn update(&self, change: impl FnOnce(&mut Progress)) {
         change(&mut self.progress.lock());
         self.changed.notify_all();
+    }
+
+    fn is_full(&self) -> bool {
+        self.space.get().is_some_and(|space| space.level() < Level::Low)
     }
 }
 
@@ -140,6 +150,12 @@ impl Index {
             passed_over: AtomicU64::new(0),
         };
         Ok((index, rebuild))
+    }
+
+    /// From now on waits while the volume's reserve is used.
+    pub fn watch(&self, space: Arc<Space>) {
+        // Only the first counts: an index stays on its volume.
+        let _ = self.shared.space.set(space);
     }
 
     /// Hands over the rows of an applied entry; every entry's, in order, also where it has none.
@@ -280,19 +296,20 @@ impl Index {
         let Some(subject) = subject else {
             return self.visit_range(tenant, from, end, &mut visitor).map(drop);
         };
-        let first = key::subject(tenant, subject, key::block(from.index));
+        let first = key::subject(tenant, subject, key::group(key::block(from.index)));
         let last = key::subject(tenant, subject, u64::MAX);
+        let mut next = from;
         for entry in self.db.range(first..=last) {
-            let (found, _) = entry.map_err(StoreError::index)?;
-            let block = key::read_block(&found).unwrap_or(u64::MAX);
-            let begin = block.saturating_mul(key::BLOCK_ENTRIES);
-            let (begin, end) = (
-                Place { index: begin, ordinal: 0 }.max(from),
-                Place { index: begin.saturating_add(key::BLOCK_ENTRIES - 1), ordinal: u32::MAX },
-            );
-            if self.visit_range(tenant, begin, end, &mut visitor)?.is_break() {
+            let (key, value) = entry.map_err(StoreError::index)?;
+            let blocks = cover::blocks(&key, &value).ok_or_else(damaged)?;
+            let place =
+                |block: u64| Place { index: block.saturating_mul(key::BLOCK_ENTRIES), ordinal: 0 };
+            // Rows may overlap, and the first may end before the place that is asked for.
+            let (begin, end) = (place(blocks.start).max(next), place(blocks.end));
+            if begin < end && self.visit_range(tenant, begin, end, &mut visitor)?.is_break() {
                 break;
             }
+            next = next.max(end);
         }
         Ok(())
     }
@@ -301,10 +318,10 @@ impl Index {
         &self,
         tenant: &TenantId,
         from: Place,
-        through: Place,
+        until: Place,
         visitor: &mut impl FnMut(u64, AppliedBatch) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<ControlFlow<()>, StoreError> {
-        for entry in self.db.range(key::batch(tenant, from)..=key::batch(tenant, through)) {
+        for entry in self.db.range(key::batch(tenant, from)..key::batch(tenant, until)) {
             let (key, value) = entry.map_err(StoreError::index)?;
             let (place, batch) = read(&key, &value).ok_or_else(damaged)?;
             if visitor(place.index, batch)?.is_break() {
@@ -326,6 +343,7 @@ fn read(key: &IVec, value: &IVec) -> Option<(Place, AppliedBatch)> {
 
 impl Drop for Index {
     fn drop(&mut self) {
+        self.shared.ending.store(true, Ordering::Release);
         drop(self.messages.take());
         drop(self.writer.take().map(JoinHandle::join));
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use wardmesh_common::id::{ClusterId, TenantId};
+use wardmesh_common::space::Space;
 
 use crate::state::effects::AppliedBatch;
 
@@ -154,6 +155,12 @@ impl Store {
         self.pending.forget(index);
         self.index.begin_at(next);
         self.index.flush();
+    }
+
+    /// Has the query index wait while its volume is full: sled is of no use any more after a write that
+    /// found no room.
+    pub fn watch(&self, space: Arc<Space>) {
+        self.index.watch(space);
     }
 
     /// Hands over an applied entry's rows: every entry's, in order, also one without batches.

@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use anyhow::Context;
 use bytes::Bytes;
+use wardmesh_aggregator::raft::proposer::JOINED_EVENTS_MAX;
 use wardmesh_aggregator::state::State;
 use wardmesh_aggregator::state::command::{
     Action, Command, DefineSite, Enrol, OpenEpoch, Submission,
@@ -22,6 +23,12 @@ use wardmesh_common::wire::{EVENTS_PER_BATCH_MAX, Lane};
 /// Turns of all devices that are measured once they are known; five at least cover half a million
 /// events of the small network.
 const TURNS: [(u64, u64); 2] = [(2_000, 100), (100_000, 4)];
+
+/// Stations that can be told apart: as many as `mixed` takes.
+const STATIONS: u64 = 1 << 24;
+
+/// Commands after a clone of each kind; the longest counts.
+const ROUNDS: u64 = 8;
 
 const SENSOR: SensorId = SensorId([1; 16]);
 const EPOCH: u64 = 1;
@@ -42,19 +49,51 @@ fn measure(report: &mut Report, devices: u64, turns: u64) -> anyhow::Result<()> 
     let known = feed.frames(10 * devices..(10 + turns) * devices, devices)?;
     let (opening, ()) = quickest(|| open(&known))?;
     let mut node = Node::founded()?;
-    let first = node.apply(&introduce)?;
-    let again = node.apply(&known)?;
+    let Applied { rate: first, .. } = node.apply(&introduce)?;
+    let Applied { rate: again, longest } = node.apply(&known)?;
     let limit = ((turns * devices) as f64 / opening, "opening frames");
     report.figure("opening frames only", limit.0, "events/s");
     report.against("apply, devices known", again, "events/s", limit);
     report.against("apply, from nothing", first, "events/s", limit);
+    report.figure("longest command", longest * 1e3, "ms");
     let (cloning, copy) = quickest(|| Ok(node.state.clone()))?;
     report.figure("clone", cloning * 1e6, "µs");
     let more = feed.frames(0..devices.min(50_000), devices)?;
-    let beside = node.apply(&more)?;
+    let Applied { rate: beside, longest } = node.apply(&more)?;
     report.against("apply beside a clone", beside, "events/s", (again, "apply"));
+    // What a snapshot costs apply: 50 ms at 100,000 devices at most, the clone included.
+    report.figure("longest command beside a clone", longest * 1e3, "ms");
     drop(copy);
+    worst_after_clone(report, &mut node, &mut feed, devices)?;
     snapshot(report, &node.state)
+}
+
+/// The longest command while a clone that was just taken holds all that is written to: of new devices,
+/// and of known ones from all over; none may hold the state for 50 ms.
+fn worst_after_clone(
+    report: &mut Report,
+    node: &mut Node,
+    feed: &mut Feed,
+    devices: u64,
+) -> anyhow::Result<()> {
+    for (count, what) in [(500, "500 new devices"), (JOINED_EVENTS_MAX as u64, "4,096 new devices")]
+    {
+        let mut longest = 0.0_f64;
+        for round in 0..ROUNDS {
+            let base = 1_000 * count + round * count;
+            let frames = feed.frames(base..base + count, STATIONS)?;
+            longest = longest.max(node.after_clone(&frames)?);
+        }
+        report.figure(format!("command after a clone: {what}"), longest * 1e3, "ms");
+    }
+    let mut longest = 0.0_f64;
+    for round in 0..ROUNDS {
+        let base = 1_000 * round;
+        let frames = feed.frames(base..base + JOINED_EVENTS_MAX as u64, devices)?;
+        longest = longest.max(node.after_clone(&frames)?);
+    }
+    report.figure("command after a clone: 4,096 events of known devices", longest * 1e3, "ms");
+    Ok(())
 }
 
 fn snapshot(report: &mut Report, state: &State) -> anyhow::Result<()> {
@@ -154,8 +193,24 @@ impl Node {
         self.state.apply(index, &Command::new(at(), action)).receipt
     }
 
-    /// Applies the frames, two to an entry as the leader joins them; events per second.
-    fn apply(&mut self, frames: &[Bytes]) -> anyhow::Result<f64> {
+    /// Applies the frames as one command while a clone is held: seconds.
+    fn after_clone(&mut self, frames: &[Bytes]) -> anyhow::Result<f64> {
+        let submission =
+            |frame: &Bytes| Submission { sensor: SENSOR, clock_offset: 0, frame: frame.clone() };
+        let action = Action::Ingest(frames.iter().map(submission).collect());
+        let copy = self.state.clone();
+        let watch = Stopwatch::start();
+        let receipt = self.one(action);
+        let seconds = watch.elapsed().as_secs_f64();
+        drop(copy);
+        let applied = |one: &BatchReceipt| *one == BatchReceipt::Applied;
+        let all = matches!(&receipt, Receipt::Ingested(all) if all.iter().all(applied));
+        anyhow::ensure!(all, "a batch was not applied: {receipt:?}");
+        Ok(seconds)
+    }
+
+    /// Applies the frames, two to an entry as the leader joins them.
+    fn apply(&mut self, frames: &[Bytes]) -> anyhow::Result<Applied> {
         let submission =
             |frame: &Bytes| Submission { sensor: SENSOR, clock_offset: 0, frame: frame.clone() };
         let actions: Vec<_> = frames
@@ -167,13 +222,26 @@ impl Node {
             events += u64::from(Frame::open(frame)?.header.events);
         }
         let watch = Stopwatch::start();
-        let receipts: Vec<_> = actions.into_iter().map(|action| self.one(action)).collect();
+        let (mut longest, mut receipts) = (0.0_f64, Vec::with_capacity(actions.len()));
+        for action in actions {
+            let command = Stopwatch::start();
+            receipts.push(self.one(action));
+            longest = longest.max(command.elapsed().as_secs_f64());
+        }
         let seconds = watch.elapsed().as_secs_f64();
         let applied = |receipt: &Receipt| {
             matches!(receipt, Receipt::Ingested(all)
                 if all.iter().all(|one| *one == BatchReceipt::Applied))
         };
         anyhow::ensure!(receipts.iter().all(applied), "a batch was not applied: {receipts:?}");
-        Ok(events as f64 / seconds)
+        Ok(Applied { rate: events as f64 / seconds, longest })
     }
+}
+
+/// How applying some frames went.
+struct Applied {
+    /// Events per second.
+    rate: f64,
+    /// The longest command, seconds.
+    longest: f64,
 }

@@ -18,9 +18,10 @@ use wardmesh_benches::events::mixed;
 use wardmesh_benches::latencies::Latencies;
 use wardmesh_benches::report::{Report, Target};
 use wardmesh_cli::local::CLUSTER;
-use wardmesh_common::clock;
+use wardmesh_common::telemetry::{self, LogConfig};
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::v1::BatchBuilder;
+use wardmesh_common::{clock, random};
 use wardmesh_sensor::batch::Archive;
 use wardmesh_sensor::spool::Spool;
 use wardmesh_sensor::uplink::{Uplink, UplinkConfig};
@@ -51,6 +52,9 @@ fn main() -> ExitCode {
 }
 
 fn bench() -> anyhow::Result<()> {
+    if let Ok(filter) = std::env::var("WARDMESH_BENCH_LOG") {
+        telemetry::init(&LogConfig { filter, ..LogConfig::default() })?;
+    }
     let kills = option("--kills", 5)?;
     let hand_overs = option("--hand-overs", 4)?;
     let mut cluster = Cluster::found()?;
@@ -175,7 +179,7 @@ struct Seen {
 impl Sensor {
     fn start(cluster: &Cluster, enrolled: &Enrolled, number: usize) -> anyhow::Result<Self> {
         let folder = cluster.folder().join(format!("spool-{number}"));
-        let (spool, _) = Spool::open(&folder, 1 << 30, wardmesh_common::random::u64(), None)?;
+        let (spool, _) = Spool::open(&folder, 1 << 30, random::u64(), None)?;
         let nodes = cluster.mesh.nodes();
         let mut addresses: Vec<_> = nodes.iter().map(|node| node.ingest_address.clone()).collect();
         addresses.rotate_left(number % nodes.len());

@@ -18,7 +18,6 @@ use wardmesh_benches::events::mixed;
 use wardmesh_benches::latencies::Latencies;
 use wardmesh_benches::report::{Report, Target};
 use wardmesh_common::clock;
-use wardmesh_common::wire::EVENTS_PER_BATCH_MAX;
 
 /// Events of a sensor a second.
 const RATE: u64 = 10;
@@ -34,6 +33,9 @@ const CONNECTING: usize = 32;
 
 /// Batches of a spool under way: the window that a node grants.
 const WINDOW: usize = 32;
+
+/// Events in a batch of a spool: as many as fit.
+const SPOOLED_BATCH: usize = 400;
 
 /// A stream of which the first part is not counted in the growth of memory: buffers and tables that
 /// every connection gets once.
@@ -247,7 +249,7 @@ fn drain(
         let mut batches = Batches::new(one.sensor, epoch);
         let numbers: Vec<u64> = (0..each).collect();
         let frames: Vec<Bytes> = numbers
-            .chunks(EVENTS_PER_BATCH_MAX)
+            .chunks(SPOOLED_BATCH)
             .map(|chunk| {
                 let event = |at: &u64| mixed(*at, 2_000, clock::now());
                 batches.seal(chunk.iter().map(event))

@@ -1,6 +1,6 @@
 //! The files of a mesh on loopback: identities and configurations.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use wardmesh_aggregator::config as node;
@@ -60,9 +60,10 @@ pub(super) fn node_config(
         node: node::NodeConfig { id, name: format!("node-{id}"), data: folder.join("data") },
         ingest: endpoint(ports.ingest, "ingest"),
         raft: endpoint(ports.raft, "raft").into(),
-        http: node::HttpConfig { listen: ports.http, advertise: ports.http.to_string() },
+        http: node::HttpConfig { listen: reachable(ports.http), advertise: ports.http.to_string() },
         metrics: node::MetricsConfig { listen: ports.metrics },
         retention: node::RetentionConfig::default(),
+        disk: node::DiskConfig::default(),
         log: LogConfig { filter: filter.to_owned(), ..LogConfig::default() },
     };
     write_toml(&folder.join("aggregator.toml"), &config)
@@ -81,11 +82,23 @@ pub(super) fn sensor_config(
             connect_timeout_ms: 2_000,
             backoff_max_ms: 1_000,
         },
-        spool: sensor::SpoolConfig { folder: folder.join("spool"), budget_bytes: 1 << 30 },
+        spool: sensor::SpoolConfig {
+            folder: folder.join("spool"),
+            budget_bytes: 1 << 30,
+            reserve_bytes: sensor::SpoolConfig::default_reserve(),
+        },
         capture: sensor::CaptureConfig { files: captures.to_vec(), speed: sensor::Speed::Max },
         log: LogConfig { filter: filter.to_owned(), ..LogConfig::default() },
     };
     write_toml(&folder.join("sensor.toml"), &config)
+}
+
+/// Where HTTP listens: on every address of another host, since only its own loopback may found it.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if !v4.ip().is_loopback() => (Ipv4Addr::UNSPECIFIED, v4.port()).into(),
+        other => other,
+    }
 }
 
 fn write_toml(path: &Path, config: &impl serde::Serialize) -> anyhow::Result<PathBuf> {

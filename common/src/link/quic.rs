@@ -1,8 +1,11 @@
 //! Links over QUIC: what production uses.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use quinn::{Endpoint, ReadExactError, RecvStream, SendStream, VarInt};
 
+use super::silence::{Exchanged, LOOK, Silence};
 use super::{Carried, Connection, Incoming, LinkError, Outgoing, Stream};
 use crate::tls::{self, Principal};
 
@@ -65,8 +68,14 @@ impl Connection for Dialled {
         self.connection.accept()
     }
 
+    /// Also where the far end has fallen silent: who dialled can dial another.
     fn closed(&self) -> Carried<'_, String> {
-        Connection::closed(&self.connection)
+        Box::pin(async {
+            tokio::select! {
+                cause = Connection::closed(&self.connection) => cause,
+                () = unanswered(&self.connection) => "nothing is answered any more".to_owned(),
+            }
+        })
     }
 
     fn close(&self, code: u32, reason: &str) {
@@ -84,6 +93,20 @@ impl Connection for Dialled {
 
     fn remote(&self) -> String {
         self.connection.remote()
+    }
+}
+
+/// Completes when the far end has answered nothing for too long.
+async fn unanswered(connection: &quinn::Connection) {
+    let mut silence = Silence::default();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let stats = connection.stats();
+        let asked = stats.frame_tx.stream + stats.frame_tx.ping;
+        let exchanged = Exchanged { asked, heard: stats.udp_rx.datagrams };
+        if silence.look(Instant::now(), exchanged, connection.rtt()) {
+            return;
+        }
     }
 }
 

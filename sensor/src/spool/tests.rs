@@ -163,3 +163,56 @@ fn a_second_sensor_is_kept_out() {
     let _first = open(&path, 1);
     assert!(matches!(Spool::open(&path, LARGE, 2, None), Err(SpoolError::Locked(_))));
 }
+
+/// A volume with so many bytes left.
+fn volume(folder: &Path) -> (Arc<Space>, Arc<AtomicU64>) {
+    use wardmesh_common::space::{Limits, Room};
+    let free = Arc::new(AtomicU64::new(u64::MAX));
+    let told = Arc::clone(&free);
+    let probe = move |_: &Path| {
+        Some(Room { free: told.load(Ordering::Relaxed), total: u64::MAX, files: true })
+    };
+    let limits = Limits { low: 8 << 20, reserve: 8 << 20 };
+    (Arc::new(Space::told_by(folder.to_owned(), limits, Box::new(probe))), free)
+}
+
+/// Lets a look at the volume grow old.
+fn look_again() {
+    std::thread::sleep(std::time::Duration::from_millis(40));
+}
+
+#[test]
+fn a_full_volume_refuses_what_is_new_and_keeps_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(&folder.path().join("spool"), 7);
+    let (space, free) = volume(folder.path());
+    spool.watch(space);
+    for text in ["a", "b", "c"] {
+        spool.hold(archive(Lane::Bulk, text)).unwrap();
+    }
+    free.store(8 << 20, Ordering::Relaxed);
+    look_again();
+    assert!(!spool.has_room(1) && !spool.has_disk_room(1));
+    assert_eq!(spool.hold(archive(Lane::Bulk, "d")).unwrap(), Kept::Refused(1));
+    // The reserve is there to let go of what is acknowledged.
+    spool.acked(Lane::Bulk, 7, 1);
+    settle(&spool);
+    assert_eq!(bulk(&spool).len(), 2);
+
+    // To the last byte: even that waits.
+    free.store(0, Ordering::Relaxed);
+    look_again();
+    spool.acked(Lane::Bulk, 7, 2);
+    spool.acked(Lane::Bulk, 7, 3);
+    assert_eq!(spool.hold(archive(Lane::Bulk, "e")).unwrap(), Kept::Refused(1));
+    assert_eq!(bulk(&spool).len(), 2);
+    assert!(!spool.has_failed());
+
+    free.store(u64::MAX, Ordering::Relaxed);
+    settle(&spool);
+    assert!(spool.is_drained());
+    assert_eq!(spool.hold(archive(Lane::Bulk, "f")).unwrap(), Kept::Emitted);
+    assert_eq!(spool.counts().refused.load(Ordering::Relaxed), 2);
+    assert_eq!(spool.counts().queued.load(Ordering::Relaxed), 0);
+    assert_eq!(spool.counts().acked.load(Ordering::Relaxed), 3);
+}

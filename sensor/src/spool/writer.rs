@@ -13,10 +13,11 @@ use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::{self, Frame, Header, Schema, Seal};
 
 use super::store::{Store, key};
-use super::{Durable, Kept, Position, SpoolCounts, SpoolError, held_bytes};
+use super::{Durable, Kept, Position, SpoolCounts, SpoolError, Volume, fits, held_bytes};
 use crate::batch::Archive;
 use crate::ledger::{Entry, Ledger, Standing};
 
+mod full;
 mod readopt;
 
 /// What the writer is asked to do.
@@ -47,6 +48,7 @@ pub(super) struct Writer {
     ledger: Option<Ledger>,
     counts: Arc<SpoolCounts>,
     durable: watch::Sender<Durable>,
+    pub(super) space: Volume,
 }
 
 /// A held archive whose sync is still to come.
@@ -100,8 +102,9 @@ impl Writer {
         counts.bytes.store(held, Ordering::Release);
         let start = store.starts().last().map_or(1, |(start, _)| start + 1);
         store.forget_empty_starts(start);
-        let tails = Default::default();
-        let mut writer = Self { store, budget, start, epoch, tails, ledger, counts, durable };
+        let (tails, space) = Default::default();
+        let mut writer =
+            Self { store, budget, start, epoch, tails, ledger, counts, durable, space };
         writer.renew(start, epoch)?;
         writer.store.sync_folder()?;
         Ok(writer)
@@ -166,23 +169,21 @@ impl Writer {
 
     /// Works until every handle is gone or the disk fails.
     pub(super) fn run(mut self, orders: &Receiver<Order>) {
-        while let Ok(first) = orders.recv() {
-            if let Err(cause) = self.round(Some(first), orders) {
+        let mut waiting = Vec::new();
+        while self.next(orders, &mut waiting) {
+            if self.is_spent() {
+                self.put_off(&mut waiting);
+            } else if let Err(cause) = self.carry_out(std::mem::take(&mut waiting)) {
                 tracing::error!(%cause, "the spool has failed: nothing more is emitted");
                 return;
             }
         }
     }
 
-    /// Carries out `first` and what waits beside it.
-    pub(super) fn round(
-        &mut self,
-        first: Option<Order>,
-        orders: &Receiver<Order>,
-    ) -> Result<(), SpoolError> {
+    /// Carries out what waits now.
+    pub(super) fn turn(&mut self, orders: &Receiver<Order>) -> Result<(), SpoolError> {
         let waiting = std::iter::from_fn(|| orders.try_recv().ok());
-        let batch: Vec<_> = first.into_iter().chain(waiting).take(ORDERS_PER_SYNC).collect();
-        self.carry_out(batch)
+        self.carry_out(waiting.take(ORDERS_PER_SYNC).collect())
     }
 
     fn carry_out(&mut self, orders: Vec<Order>) -> Result<(), SpoolError> {
@@ -259,9 +260,9 @@ impl Writer {
         done: oneshot::Sender<Result<Kept, SpoolError>>,
         length: u64,
     ) -> Result<Option<Pending>, SpoolError> {
-        if self.counts.bytes.load(Ordering::Acquire) + length > self.budget {
-            self.counts.refused.fetch_add(u64::from(archive.events), Ordering::Relaxed);
-            let _ = done.send(Ok(Kept::Refused(archive.events)));
+        let held = self.counts.bytes.load(Ordering::Acquire);
+        if held + length > self.budget || !fits(&self.space, length) {
+            self.refuse(archive, done);
             return Ok(None);
         }
         let (position, entry, bytes) = self.seal(archive.lane, archive.events, &archive.bytes)?;

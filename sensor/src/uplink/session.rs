@@ -47,17 +47,22 @@ pub enum SessionEnd {
 /// How long the far end may take to learn of the end.
 const GOODBYE_PATIENCE: Duration = Duration::from_millis(200);
 
-/// Runs one session with one of the addresses that `address` resolves to now.
-pub(super) async fn run(uplink: &Uplink, address: &str) -> SessionEnd {
-    match serve(uplink, address).await {
+/// Runs one session with one of the addresses that `address` resolves to now, which may take so long
+/// to be dialled.
+pub(super) async fn run(uplink: &Uplink, address: &str, dialling: Duration) -> SessionEnd {
+    match serve(uplink, address, dialling).await {
         Ok(never) => match never {},
         Err(end) => end,
     }
 }
 
-async fn serve(uplink: &Uplink, address: &str) -> Result<std::convert::Infallible, SessionEnd> {
+async fn serve(
+    uplink: &Uplink,
+    address: &str,
+    dialling: Duration,
+) -> Result<std::convert::Infallible, SessionEnd> {
     let patience = Duration::from_millis(uplink.config.connect_timeout_ms);
-    let connection = uplink.dialler.dial(address, patience).await?;
+    let connection = uplink.dialler.dial(address, dialling).await?;
     let greet = async {
         let urgent = open(uplink, &*connection, Lane::Urgent).await?;
         let bulk = open(uplink, &*connection, Lane::Bulk).await?;

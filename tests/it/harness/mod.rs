@@ -10,10 +10,10 @@ use wardmesh_cli::local::{Child, Mesh, Plan, SensorFiles};
 use wardmesh_cli::simulate::Scenario;
 use wardmesh_common::id::SensorId;
 
-pub(crate) mod client;
-pub(crate) mod forge;
 pub(crate) mod judge;
-pub(crate) mod ledger;
+pub(crate) mod volume;
+
+pub(crate) use wardmesh_tests::{client, forge, ledger};
 
 /// The executable that plays every role.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_wardmesh-under-test");
@@ -63,6 +63,16 @@ impl World {
 
     /// The same with a snapshot after so many entries.
     pub(crate) fn found_with_snapshots_every(entries: Option<u64>) -> Self {
+        Self::found_as(|_, config| {
+            if let Some(entries) = entries {
+                let entries = i64::try_from(entries).unwrap();
+                config["retention"]["snapshot_entries"] = toml::Value::Integer(entries);
+            }
+        })
+    }
+
+    /// The same where each node's data folder and configuration are prepared before it starts.
+    pub(crate) fn found_as(prepare: impl Fn(&Path, &mut toml::Table)) -> Self {
         let folder = tempfile::Builder::new().prefix("wardmesh-it-").tempdir().unwrap();
         let plan = Plan {
             folder: folder.path().to_owned(),
@@ -71,11 +81,10 @@ impl World {
             log: "info,openraft=error".to_owned(),
         };
         let mut mesh = Mesh::prepare(plan).unwrap();
-        for node in mesh.nodes().iter().filter(|_| entries.is_some()) {
+        for node in mesh.nodes() {
             let text = std::fs::read_to_string(&node.config).unwrap();
             let mut config: toml::Table = text.parse().unwrap();
-            let entries = i64::try_from(entries.unwrap()).unwrap();
-            config["retention"]["snapshot_entries"] = toml::Value::Integer(entries);
+            prepare(&node.data, &mut config);
             std::fs::write(&node.config, config.to_string()).unwrap();
         }
         mesh.found().unwrap();

@@ -19,7 +19,7 @@ impl Rule for ClockSuspect {
 
     fn judge(&self, subject: &Subject<'_>) -> Option<Verdict> {
         match subject {
-            Subject::Device(_) => None,
+            Subject::Device(_) | Subject::Volume(_) => None,
             Subject::Sensor(watch) => {
                 let whose = format!("sensor {} at {}", watch.name, watch.site);
                 let verdict = verdict(&whose, watch.sensor.to_string(), watch.clock?);

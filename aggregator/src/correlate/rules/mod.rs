@@ -3,6 +3,7 @@
 use super::Rule;
 
 mod clock_suspect;
+mod disk_full;
 mod same_identity;
 mod sensor_cloned;
 mod sensor_forked;
@@ -13,4 +14,6 @@ pub static RULES: &[&dyn Rule] = &[
     &sensor_forked::SensorForked,
     &sensor_cloned::SensorCloned,
     &clock_suspect::ClockSuspect,
+    &disk_full::NodeDiskFull,
+    &disk_full::SensorDiskFull,
 ];

@@ -53,7 +53,7 @@ async fn what_cannot_be_read_is_named() {
             "invalid-parameter",
             "rule",
             "It takes identity-moved, identity-concurrent, identity-vendor-duplicate, sensor-forked, \
-             sensor-cloned, clock-suspect.",
+             sensor-cloned, clock-suspect, node-disk-full, sensor-disk-full.",
         ),
         (
             "/api/v1/sensors?state=Online",
@@ -196,4 +196,17 @@ async fn past_the_limit_requests_are_turned_away_and_probes_are_not() {
     assert_eq!(client.fetch("/livez").await.status, 200);
     waiting.shutdown().await;
     assert_eq!(client.fetch("/api/v1/sites").await.status, 200);
+}
+
+#[tokio::test]
+async fn full_volumes_are_named_and_repeating_helps_once_there_is_room() {
+    let mut node = fake();
+    let why = "the leader's /data has 7 bytes left".to_owned();
+    let retry_after = std::time::Duration::from_secs(2);
+    node.propose = Some(ProposeError::DiskFull { why, retry_after });
+    let (client, _) = Client::of(node);
+    let answer = client.post("/api/v1/sites", r#"{"site":"x","title":"X"}"#).await;
+    let body = answer.is_problem(507, "disk-full");
+    assert_eq!(body["detail"], "the leader's /data has 7 bytes left.");
+    assert_eq!(answer.header("retry-after"), "2");
 }

@@ -55,6 +55,8 @@ pub(in crate::raft) struct Node {
     started: Instant,
     /// Milliseconds from the start to the last append of a leader, plus one; 0 before the first.
     heard: AtomicU64,
+    /// A newer leader that could not be written down for want of room, and when it was heard.
+    pub(super) unrecorded: parking_lot::Mutex<Option<(NodeId, Instant)>>,
 }
 
 /// Where a proposal has to go.
@@ -90,7 +92,12 @@ impl Node {
     ) -> Self {
         Self {
             id: settings.node_id,
-            gate: Gate::new(raft.clone(), Arc::clone(&clock)),
+            gate: Gate::new(
+                raft.clone(),
+                Arc::clone(&clock),
+                Arc::clone(&settings.space),
+                Arc::clone(&peers),
+            ),
             raft,
             peers,
             clock,
@@ -108,13 +115,14 @@ impl Node {
             stop: tokio::sync::watch::Sender::new(None),
             started: Instant::now(),
             heard: AtomicU64::new(0),
+            unrecorded: parking_lot::Mutex::default(),
         }
     }
 
     pub(in crate::raft) fn route(&self) -> Route {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
-        match metrics.current_leader {
+        match self.unrecorded_leader().or(metrics.current_leader) {
             None => Route::Nobody,
             Some(leader) if leader == self.id && self.is_alone(&metrics) => Route::Nobody,
             Some(leader) if leader == self.id && self.handing_over.load(Ordering::Acquire) => {
@@ -142,35 +150,36 @@ impl Node {
     }
 
     pub(super) fn leader(&self) -> Option<NodeId> {
-        self.raft.metrics().borrow_watched().current_leader
+        self.unrecorded_leader().or_else(|| self.raft.metrics().borrow_watched().current_leader)
     }
 
     pub(super) fn membership(&self) -> Arc<StoredMembership> {
         Arc::clone(&self.raft.metrics().borrow_watched().membership_config)
     }
 
-    /// Asks the leader. When another one leads, the old one gets one more lease to answer what it had
+    /// Asks the leader. When another one leads, the old one gets so much `grace` to answer what it had
     /// taken; a stopped disk can keep it silent for much longer.
     pub(in crate::raft) async fn call_leader(
         &self,
         leader: &Peer,
         request: &Request,
+        grace: Duration,
     ) -> Result<Reply, CallError> {
         tokio::select! {
             biased;
             reply = self.peers.call(leader, request, OUTCOME_PATIENCE) => reply,
-            () = self.succeeded(leader.node) => {
+            () = self.succeeded(leader.node, grace) => {
                 Err(CallError::Lost("another node leads now".to_owned()))
             }
         }
     }
 
-    async fn succeeded(&self, old: Option<NodeId>) {
+    async fn succeeded(&self, old: Option<NodeId>, grace: Duration) {
         let mut metrics = self.raft.metrics();
         loop {
             let leader = metrics.borrow_watched().current_leader;
             if leader.is_some() && leader != old {
-                return tokio::time::sleep(self.settings.timing.election_max).await;
+                return tokio::time::sleep(grace).await;
             }
             if metrics.changed().await.is_err() {
                 return;
@@ -194,7 +203,7 @@ impl Node {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let membership = &metrics.membership_config;
-        let leader = metrics.current_leader;
+        let leader = self.unrecorded_leader().or(metrics.current_leader);
         let leader = leader.and_then(|id| Some((id, membership.get_node(&id)?.clone())));
         let leads = metrics.current_leader == Some(self.id);
         let acked = metrics.last_quorum_acked.map(|at| at.into_inner().elapsed());
@@ -204,6 +213,7 @@ impl Node {
             term: metrics.current_term,
             committed: index(metrics.local_committed.as_ref()),
             applied: index(metrics.last_applied.as_ref()),
+            snapshot: index(metrics.snapshot.as_ref()),
             last_leader_contact: if leads { acked } else { self.silence() },
             voters: membership.voter_ids().collect(),
             members: membership.nodes().map(|(id, member)| (*id, member.clone())).collect(),

@@ -12,8 +12,12 @@ use crate::raft::rpc::{Reply, Request};
 use crate::state::command::Action;
 use crate::state::receipt::Receipt;
 
-/// How long a command waits for somebody to lead: two elections.
+/// How long a command waits for somebody to lead who has room for it: two elections.
 const LEADER_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long an old leader may still answer for what it had taken once another one leads: it learns of
+/// that within a heartbeat, and the outcome of a command should not be unknown without need.
+const GRACE: Duration = Duration::from_millis(500);
 
 impl Node {
     /// Tries again while it is certain that nothing was written.
@@ -26,7 +30,10 @@ impl Node {
                 Route::Nobody => Err(Unavailable::no_leader()),
             };
             match outcome {
-                Err(Unavailable::NoLeader { .. }) if Instant::now() < deadline => {
+                // A leader whose volume is full hands over where it can.
+                Err(Unavailable::NoLeader { .. } | Unavailable::DiskFull { .. })
+                    if Instant::now() < deadline =>
+                {
                     tokio::time::sleep(LEADER_POLL).await;
                 }
                 outcome => return outcome,
@@ -44,7 +51,7 @@ impl Node {
         action: Action,
     ) -> Result<(Receipt, u64), Unavailable> {
         let request = Request::Propose(action);
-        match self.call_leader(leader, &request).await {
+        match self.call_leader(leader, &request, GRACE).await {
             Ok(Reply::Proposed { receipt, index }) => Ok((receipt, index)),
             Ok(reply) => Err(unavailable(reply)),
             Err(cause) => Err(lost(&cause)),

@@ -98,7 +98,7 @@ impl Node {
 
     async fn peers_read_index(&self, leader: &Peer, linearizable: bool) -> Result<u64, Failure> {
         let request = Request::ReadIndex { linearizable };
-        let patience = self.settings.timing.election_max;
+        let patience = self.settings.timing.election_max * 2;
         match self.peers.call(leader, &request, patience).await {
             Ok(Reply::ReadIndex(index)) => Ok(index),
             // That the leader has stopped does not stop this node.

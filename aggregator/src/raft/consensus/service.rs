@@ -1,11 +1,12 @@
 //! What this node answers to the others' calls.
 
 use bytes::Bytes;
-use openraft::raft::AppendEntriesRequest;
+use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use quinn::RecvStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use wardmesh_common::id::NodeId;
+use wardmesh_common::space::Level;
 
 use super::node::Node;
 use crate::raft::network::frame_bytes;
@@ -67,15 +68,10 @@ impl Node {
     async fn answer(&self, request: Request) -> Result<Reply, Failure> {
         match request {
             Request::Append(append) => self.append(append).await,
-            Request::Vote(vote) => self.raft.vote(vote).await.map(Reply::Vote).map_err(stopped),
-            Request::PreVote(vote) => {
-                self.raft.pre_vote(vote).await.map(Reply::Vote).map_err(stopped)
-            }
+            Request::Vote(vote) => self.vote(vote).await,
+            Request::PreVote(vote) => self.pre_vote(vote).await,
             Request::Snapshot(_) => Err(Failure::Refused("its file is missing".to_owned())),
-            Request::TransferLeader(transfer) => {
-                let handled = self.raft.handle_transfer_leader(transfer).await;
-                handled.map(Reply::TransferLeader).map_err(stopped)
-            }
+            Request::TransferLeader(transfer) => self.take_over(transfer).await,
             Request::Submit(submissions) => self.submit_all(submissions).await,
             Request::Propose(action) => self.propose_for(action).await,
             Request::ReadIndex { linearizable } => {
@@ -90,6 +86,7 @@ impl Node {
             Request::HistoryBytes { file, offset, length } => {
                 self.history_bytes(file, offset, length).await
             }
+            Request::Room => Ok(Reply::Room(self.settings.space.level() == Level::Ample)),
         }
     }
 }
@@ -119,7 +116,30 @@ fn millis(retry_after: std::time::Duration) -> u32 {
 }
 
 impl Node {
+    async fn vote(&self, vote: VoteRequest<TypeConfig>) -> Result<Reply, Failure> {
+        // A vote counts once it is on disk.
+        self.room_for_marks()?;
+        self.raft.vote(vote).await.map(Reply::Vote).map_err(stopped)
+    }
+
+    async fn pre_vote(&self, vote: VoteRequest<TypeConfig>) -> Result<Reply, Failure> {
+        self.room_for_marks()?;
+        self.raft.pre_vote(vote).await.map(Reply::Vote).map_err(stopped)
+    }
+
+    async fn take_over(
+        &self,
+        transfer: TransferLeaderRequest<TypeConfig>,
+    ) -> Result<Reply, Failure> {
+        if *transfer.to_node_id() == self.id {
+            self.room_for_entries()?;
+        }
+        let handled = self.raft.handle_transfer_leader(transfer).await;
+        handled.map(Reply::TransferLeader).map_err(stopped)
+    }
+
     async fn append(&self, append: AppendEntriesRequest<TypeConfig>) -> Result<Reply, Failure> {
+        self.room_for(&append)?;
         for entry in &append.entries {
             // A new leader stamps no command before one that its log holds already.
             if let Payload::Normal(command) = &entry.payload {
@@ -165,6 +185,7 @@ impl Node {
             Err(Unavailable::Overloaded { retry_after }) => {
                 Err(Failure::Overloaded { retry_after: millis(retry_after) })
             }
+            Err(Unavailable::DiskFull { why, .. }) => Err(Failure::DiskFull(why)),
             // Not `Stopped`, after which the asker would try again: this may be applied.
             Err(unknown) => Err(Failure::Refused(unknown.to_string())),
         }
@@ -199,6 +220,9 @@ impl Node {
         if offer.length > SNAPSHOT_LENGTH_MAX || offer.offset > offer.length {
             let why = format!("{} bytes, more than {SNAPSHOT_LENGTH_MAX}", offer.length);
             return Err(Failure::Refused(why));
+        }
+        if !self.settings.space.fits(offer.length) {
+            return Err(self.disk_full());
         }
         let Ok(_turn) = self.receiving.try_lock() else {
             return Err(Failure::Overloaded { retry_after: millis(RETRY_AFTER_OVERLOAD) });

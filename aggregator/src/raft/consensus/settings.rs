@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use openraft::{Config, ConfigError, SnapshotPolicy};
 use wardmesh_common::id::NodeId;
+use wardmesh_common::space::Space;
 use wardmesh_common::tls::Identity;
 
 use crate::raft::types::Member;
@@ -43,16 +44,21 @@ pub struct Settings {
     /// The last index that the event archive holds durably: a purge never passes it. A node without
     /// an archive answers `u64::MAX`.
     pub archived_through: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// The room that the volume has.
+    pub space: Arc<Space>,
 }
 
 /// Heartbeats and elections (Raft paper, section 5.6: broadcast time ≪ election timeout).
+///
+/// openraft lets the lease run out first and then waits between the shortest and the longest time, so
+/// that a silent leader is replaced after `election_max + election_min` to `2 × election_max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// Between two heartbeats.
     pub heartbeat: Duration,
-    /// The shortest silence of a leader that starts an election.
+    /// The shortest time from a lease's end to an election.
     pub election_min: Duration,
-    /// The longest; also a leader's lease.
+    /// The longest; also a leader's lease from its last heartbeat on.
     pub election_max: Duration,
 }
 
@@ -60,8 +66,8 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_millis(150),
-            election_min: Duration::from_millis(600),
-            election_max: Duration::from_millis(1_200),
+            election_min: Duration::from_millis(300),
+            election_max: Duration::from_millis(600),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,7 +15,7 @@ use wardmesh_common::tls::{NotAPrincipal, Principal, TlsError};
 use super::node::Node;
 use super::settings::Settings;
 use super::volume::{self, VolumeError};
-use super::{Consensus, upkeep, watch};
+use super::{Consensus, room, upkeep, watch};
 use crate::raft::codec::Malformed;
 use crate::raft::log_store::{LogStore, end_process};
 use crate::raft::network::{Network, Peers};
@@ -125,6 +124,7 @@ impl Consensus {
             tokio::spawn(upkeep::tick(Arc::clone(&node))),
             tokio::spawn(upkeep::compact(Arc::clone(&node))),
             tokio::spawn(watch::run(Arc::clone(&node))),
+            tokio::spawn(room::watch(Arc::clone(&node))),
         ];
         Ok(Self { node, endpoint: None, log, tasks })
     }
@@ -171,16 +171,18 @@ async fn stand(settings: &Settings) -> Result<Standing, StartError> {
 }
 
 async fn open(settings: &Settings) -> Result<(LogStore, Arc<Snapshots>), StartError> {
-    let (data, node_id) = (settings.data.clone(), settings.node_id);
-    let opening = tokio::task::spawn_blocking(move || open_blocking(&data, node_id));
+    let settings = settings.clone();
+    let opening = tokio::task::spawn_blocking(move || open_blocking(&settings));
     let ended = |cause| StartError::Storage { what: "log", cause: io::Error::other(cause) };
     opening.await.unwrap_or_else(|cause| Err(ended(cause)))
 }
 
-fn open_blocking(data: &Path, node_id: NodeId) -> Result<(LogStore, Arc<Snapshots>), StartError> {
-    volume::claim(data, node_id)?;
+fn open_blocking(settings: &Settings) -> Result<(LogStore, Arc<Snapshots>), StartError> {
+    let Settings { data, node_id, space, .. } = settings;
+    volume::claim(data, *node_id)?;
     let failed = |what| move |cause| StartError::Storage { what, cause };
     let log = LogStore::open(&data.join("raft/log"), end_process()).map_err(failed("log"))?;
+    let log = log.on(Arc::clone(space));
     let snapshots = Snapshots::open(&data.join("raft/snapshots")).map_err(failed("snapshots"))?;
     Ok((log, Arc::new(snapshots)))
 }

@@ -9,6 +9,7 @@ use openraft::metrics::WaitError;
 use openraft::{Instant as _, RaftMetrics};
 use tokio::time::{Instant, MissedTickBehavior};
 use wardmesh_common::clock;
+use wardmesh_common::space::Level;
 use wardmesh_common::time::Timestamp;
 
 use super::STATUS_PATIENCE;
@@ -129,8 +130,9 @@ pub(super) async fn compact(node: Arc<Node>) {
         let (applied, snapshot) = progress(&node);
         let Compaction { snapshot_entries, snapshot_bytes, .. } = node.settings.compaction;
         let grown = logged.saturating_sub(logged_before);
-        if applied > snapshot && (applied - snapshot >= snapshot_entries || grown >= snapshot_bytes)
-        {
+        let due = applied > snapshot
+            && (applied - snapshot >= snapshot_entries || grown >= snapshot_bytes);
+        if due && node.has_room_for_a_snapshot() {
             logged_before = logged;
             build(&node, applied).await;
         }
@@ -171,6 +173,10 @@ async fn build(node: &Node, applied: u64) {
 }
 
 async fn purge(node: &Node) {
+    // It frees whole files, but is itself written down first.
+    if node.settings.space.level() == Level::Spent {
+        return;
+    }
     let archived = (node.settings.archived_through)();
     let upto = {
         let metrics = node.raft.metrics();

@@ -2,7 +2,7 @@
 //!
 //! It must not decide what a failure means for consensus; it names what happened.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +34,10 @@ pub(crate) const CALLS_MAX: u32 = 512;
 
 /// Bytes that a connection takes in before they are read: one snapshot chunk and a few appends.
 const RECEIVE_WINDOW: u32 = 32 * 1024 * 1024;
+
+/// How long a peer that said that its volume is full is taken to be so: openraft tries it again several
+/// times meanwhile, and its next answer counts.
+const FULL_FOR: Duration = Duration::from_secs(3);
 
 /// A node to talk to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -103,6 +107,8 @@ pub struct Peers {
     /// Where members are now; openraft keeps the address that a member had when its leader began.
     addresses: parking_lot::RwLock<HashMap<NodeId, String>>,
     standing: Option<Arc<Standing>>,
+    /// Who said, and when, that its volume has no room for entries.
+    full: parking_lot::Mutex<HashMap<NodeId, Instant>>,
 }
 
 #[derive(Default)]
@@ -119,8 +125,8 @@ impl Peers {
     pub fn new(own: NodeId, cluster: String, identity: &Identity) -> Result<Self, TlsError> {
         let mut config = ClientConfig::new(Arc::new(identity.client(RAFT_ALPN)?));
         config.transport_config(transport());
-        let (carrier, slots, addresses) = Default::default();
-        Ok(Self { own, cluster, config, carrier, slots, addresses, standing: None })
+        let (carrier, slots, addresses, full) = Default::default();
+        Ok(Self { own, cluster, config, carrier, slots, addresses, standing: None, full })
     }
 
     /// The same, with calls that go by this carrier and not over QUIC.
@@ -148,6 +154,22 @@ impl Peers {
     fn located(&self, peer: &Peer) -> Peer {
         let now = peer.node.and_then(|node| self.addresses.read().get(&node).cloned());
         Peer { node: peer.node, address: now.unwrap_or_else(|| peer.address.clone()) }
+    }
+
+    /// Takes note of whether a node's volume took entries, or had no room for them.
+    pub(super) fn note_room(&self, node: NodeId, has_room: bool) {
+        let mut full = self.full.lock();
+        if has_room {
+            full.remove(&node);
+        } else {
+            full.insert(node, Instant::now());
+        }
+    }
+
+    /// The nodes that lately had no room for entries.
+    pub(crate) fn full(&self) -> BTreeSet<NodeId> {
+        let full = self.full.lock();
+        full.iter().filter(|(_, at)| at.elapsed() < FULL_FOR).map(|(node, _)| *node).collect()
     }
 
     /// This node's id.

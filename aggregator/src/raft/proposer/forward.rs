@@ -12,7 +12,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::join::{join, refuse, settle, submissions};
-use super::{LEADERLESS_PATIENCE, LEADERLESS_POLL, Unavailable, Waiting};
+use super::{
+    Answer, LEADERLESS_PATIENCE, LEADERLESS_POLL, RETRY_AFTER_CHANGE, Unavailable, Waiting,
+};
 use crate::raft::consensus::node::{Node, Route};
 use crate::raft::network::{CallError, Peer};
 use crate::raft::rpc::{Failure, Reply, Request, Submitted};
@@ -57,8 +59,8 @@ async fn run(node: Arc<Node>, mut queue: mpsc::UnboundedReceiver<Waiting>) {
     }
 }
 
-/// Brings batches to whoever leads. Where it is certain that nothing was proposed, as after a change
-/// of leader, it is tried again for a while: their order holds, since nothing overtakes them here.
+/// Brings batches to whoever leads. After a change of leader it is tried again for a while: their
+/// order holds, since nothing overtakes them here.
 async fn deliver(node: &Node, mut joined: Vec<Waiting>) {
     let deadline = Instant::now() + LEADERLESS_PATIENCE;
     loop {
@@ -85,30 +87,43 @@ async fn propose(node: &Node, joined: Vec<Waiting>) {
     }
 }
 
-/// Gives the batches back where they are certain not to have been proposed.
-async fn forward(node: &Node, leader: &Peer, joined: Vec<Waiting>) -> Option<Vec<Waiting>> {
+/// Gives back what the leader did not take, or may not have taken because it is lost: sent once more,
+/// it is a duplicate at worst. From the first such batch on all is given back, whatever became of it,
+/// so that the order holds.
+async fn forward(node: &Node, leader: &Peer, mut joined: Vec<Waiting>) -> Option<Vec<Waiting>> {
     let request = Request::Submit(submissions(&joined));
-    match node.call_leader(leader, &request).await {
+    match node.call_leader(leader, &request, Duration::ZERO).await {
         Ok(Reply::Submitted(answers)) if answers.len() == joined.len() => {
-            for (waiting, answer) in joined.into_iter().zip(answers) {
-                waiting.answer(match answer {
-                    Submitted::Applied(receipt, index) => Ok((receipt, index)),
-                    Submitted::Unavailable(retry_after) => Err(Unavailable::Overloaded {
-                        retry_after: Duration::from_millis(retry_after.into()),
-                    }),
-                });
-            }
-            None
+            let passing = |answer: &Submitted| match answer {
+                Submitted::Applied(..) => false,
+                Submitted::Unavailable(retry_after) => is_passing(*retry_after),
+            };
+            let taken = answers.iter().position(passing).unwrap_or(joined.len());
+            let left = joined.split_off(taken);
+            joined.into_iter().zip(answers).for_each(|(waiting, answer)| {
+                waiting.answer(answered(answer));
+            });
+            (!left.is_empty()).then_some(left)
         }
-        Ok(Reply::Failed(Failure::NotLeader { .. } | Failure::Stopped(_)))
-        | Err(CallError::Unreachable { .. }) => Some(joined),
+        Ok(Reply::Failed(Failure::NotLeader { .. } | Failure::Stopped(_))) | Err(_) => Some(joined),
         Ok(reply) => {
             refuse(joined, &unavailable(reply));
             None
         }
-        Err(cause) => {
-            refuse(joined, &lost(&cause));
-            None
+    }
+}
+
+/// Whether a batch that was refused for so many milliseconds was refused by a leader that is one no
+/// more.
+fn is_passing(retry_after: u32) -> bool {
+    Duration::from_millis(retry_after.into()) <= RETRY_AFTER_CHANGE
+}
+
+fn answered(answer: Submitted) -> Answer {
+    match answer {
+        Submitted::Applied(receipt, index) => Ok((receipt, index)),
+        Submitted::Unavailable(retry_after) => {
+            Err(Unavailable::Overloaded { retry_after: Duration::from_millis(retry_after.into()) })
         }
     }
 }
@@ -127,6 +142,7 @@ pub(in crate::raft) fn unavailable(reply: Reply) -> Unavailable {
         Reply::Failed(Failure::Overloaded { retry_after }) => {
             Unavailable::Overloaded { retry_after: Duration::from_millis(retry_after.into()) }
         }
+        Reply::Failed(Failure::DiskFull(why)) => Unavailable::disk_full(why),
         Reply::Failed(Failure::NotLeader { .. } | Failure::Stopped(_)) => Unavailable::no_leader(),
         other => Unavailable::Unknown(format!("the leader answered: {other:?}")),
     }

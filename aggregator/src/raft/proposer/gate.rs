@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::ClientWriteError;
 use openraft::impls::ProgressResponder;
 use openraft::raft::ClientWriteResult;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use wardmesh_common::clock;
+use wardmesh_common::space::{Level, Space};
 use wardmesh_common::time::Timestamp;
 
 use super::{OUTCOME_PATIENCE, Unavailable};
 use crate::raft::clock::{CommandClock, Look};
+use crate::raft::network::Peers;
 use crate::raft::types::{Raft, TypeConfig};
 use crate::state::command::{Action, Command};
 use crate::state::receipt::Receipt;
@@ -58,14 +61,48 @@ impl StampClock {
 pub(in crate::raft) struct Gate {
     raft: Raft,
     clock: Arc<StampClock>,
+    space: Arc<Space>,
+    peers: Arc<Peers>,
     order: tokio::sync::Mutex<()>,
     /// Bytes of frames that went into the log here, for the snapshot policy.
     pub(in crate::raft) logged: AtomicU64,
 }
 
 impl Gate {
-    pub(in crate::raft) fn new(raft: Raft, clock: Arc<StampClock>) -> Self {
-        Self { raft, clock, order: tokio::sync::Mutex::default(), logged: AtomicU64::new(0) }
+    pub(in crate::raft) fn new(
+        raft: Raft,
+        clock: Arc<StampClock>,
+        space: Arc<Space>,
+        peers: Arc<Peers>,
+    ) -> Self {
+        let (order, logged) = (tokio::sync::Mutex::default(), AtomicU64::new(0));
+        Self { raft, clock, space, peers, order, logged }
+    }
+
+    /// Why a command is not taken before anything is written, if it is not: this volume has no room for
+    /// it, or not a majority's has. What a node says of itself and of time is small, and goes on while
+    /// the reserve is not touched.
+    fn refusal(&self, action: &Action) -> Option<Unavailable> {
+        let small = matches!(action, Action::Tick | Action::ReportNode(_));
+        let least = if small { Level::Low } else { Level::Ample };
+        let level = self.space.level();
+        if level < least {
+            let (folder, free) = (self.space.folder().display(), self.space.room().free);
+            let why = format!("the leader's {folder} has {free} bytes left");
+            return Some(Unavailable::disk_full(why));
+        }
+        let full = self.peers.full();
+        if full.is_empty() {
+            return None;
+        }
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let voters = metrics.membership_config.voter_ids();
+        let (all, roomy) = voters.fold((0, 0), |(all, roomy), voter| {
+            (all + 1, roomy + usize::from(!full.contains(&voter)))
+        });
+        let why = || format!("nodes {full:?} have no room, and without them there is no majority");
+        (roomy * 2 <= all).then(|| Unavailable::disk_full(why()))
     }
 
     /// Lets nothing through for as long as the answer lives.
@@ -76,6 +113,9 @@ impl Gate {
     /// Stamps the command and hands it over. When this returns, its place among the commands of this
     /// node is settled; whether it gets into the log is told by the [`Pending`].
     pub(in crate::raft) async fn propose(&self, action: Action) -> Result<Pending, Unavailable> {
+        if let Some(refusal) = self.refusal(&action) {
+            return Err(refusal);
+        }
         let (responder, receiver) = ProgressResponder::complete_only();
         let handed = {
             let _order = self.order.lock().await;
@@ -101,7 +141,7 @@ impl Pending {
         let answer = answer.map_err(|_| unknown(format!("nothing after {OUTCOME_PATIENCE:?}")))?;
         match answer.map_err(|_| unknown("consensus has stopped".to_owned()))? {
             Ok(written) => Ok((written.data.receipt, written.data.index)),
-            Err(ClientWriteError::ForwardToLeader(_)) => Err(Unavailable::no_leader()),
+            Err(ClientWriteError::ForwardToLeader(_)) => Err(Unavailable::succeeded()),
             Err(discarded) => Err(unknown(discarded.to_string())),
         }
     }

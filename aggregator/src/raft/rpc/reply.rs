@@ -26,6 +26,7 @@ const CHANGED: u8 = 11;
 const HISTORY_FILES: u8 = 13;
 const HISTORY_BYTES: u8 = 14;
 const SNAPSHOT_HELD: u8 = 15;
+const ROOM: u8 = 17;
 const FAILED: u8 = 255;
 
 /// Appends the body and returns its kind.
@@ -95,6 +96,10 @@ pub(super) fn put(out: &mut Vec<u8>, reply: &Reply) -> u8 {
             out.put_u32_le(*checksum);
             SNAPSHOT_HELD
         }
+        Reply::Room(enough) => {
+            out.put_u8((*enough).into());
+            ROOM
+        }
         Reply::Failed(failure) => {
             put_failure(out, failure);
             FAILED
@@ -132,6 +137,7 @@ pub(super) fn read(kind: u8, reader: &mut Reader) -> Result<Reply, Malformed> {
         SNAPSHOT_HELD => {
             Reply::SnapshotHeld { offset: reader.u64("offset")?, checksum: reader.u32("checksum")? }
         }
+        ROOM => Reply::Room(reader.bool("room")?),
         FAILED => Reply::Failed(failure(reader)?),
         other => return Err(Malformed::Unknown("kind", other.into())),
     })
@@ -285,6 +291,10 @@ fn put_failure(out: &mut Vec<u8>, failure: &Failure) {
             out.put_u8(5);
             out.put_u64_le(at.as_nanos());
         }
+        Failure::DiskFull(why) => {
+            out.put_u8(6);
+            codec::put_text(out, why);
+        }
     }
 }
 
@@ -296,6 +306,7 @@ fn failure(reader: &mut Reader) -> Result<Failure, Malformed> {
         3 => Failure::Unreadable(reader.text("cause")?),
         4 => Failure::Stopped(reader.text("cause")?),
         5 => Failure::Retired { at: Timestamp::from_nanos(reader.u64("time")?) },
+        6 => Failure::DiskFull(reader.text("cause")?),
         other => return Err(Malformed::Unknown("failure", other.into())),
     })
 }

@@ -26,6 +26,7 @@ const CHANGE: u8 = 12;
 const HISTORY_FILES: u8 = 14;
 const HISTORY_BYTES: u8 = 15;
 const SNAPSHOT_HELD: u8 = 16;
+const ROOM: u8 = 18;
 
 /// Appends the body and returns its kind.
 pub(super) fn put(out: &mut Vec<u8>, request: &Request) -> Result<u8, Malformed> {
@@ -95,6 +96,7 @@ pub(super) fn put(out: &mut Vec<u8>, request: &Request) -> Result<u8, Malformed>
             out.put_u32_le(name.sum);
             SNAPSHOT_HELD
         }
+        Request::Room => ROOM,
     })
 }
 
@@ -134,6 +136,7 @@ pub(super) fn read(kind: u8, reader: &mut Reader) -> Result<Request, Unreadable>
             length: reader.u64("snapshot's length")?,
             sum: reader.u32("snapshot's checksum")?,
         }),
+        ROOM => Request::Room,
         other => return Err(Malformed::Unknown("kind", other.into()).into()),
     })
 }

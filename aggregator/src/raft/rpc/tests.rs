@@ -87,6 +87,7 @@ fn requests() -> Vec<Request> {
             length: 4_096,
         },
         Request::SnapshotHeld(SnapshotName { last: Some(log_id(9)), length: 77, sum: 78 }),
+        Request::Room,
     ]
 }
 
@@ -147,6 +148,7 @@ fn replies() -> Vec<Reply> {
         Failure::Unreadable("b".into()),
         Failure::Stopped("c".into()),
         Failure::Retired { at: Timestamp::from_nanos(6) },
+        Failure::DiskFull("d".into()),
     ];
     let appends = [
         AppendEntriesResponse::Success,
@@ -181,6 +183,7 @@ fn replies() -> Vec<Reply> {
         Reply::HistoryBytes(Bytes::from_static(b"some of a file")),
         Reply::SnapshotHeld { offset: 1 << 33, checksum: 9 },
     ];
+    replies.extend([true, false].map(Reply::Room));
     replies.extend(receipts.map(|receipt| Reply::Proposed { receipt, index: 6 }));
     replies.extend(failures.map(Reply::Failed));
     replies.extend(appends.map(Reply::Append));

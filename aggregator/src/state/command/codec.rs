@@ -11,7 +11,8 @@ use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
 
 use super::{
-    Action, Command, DefineSite, Enrol, OpenEpoch, ReportClock, Skip, Submission, UpdateFinding,
+    Action, Command, DefineSite, Enrol, OpenEpoch, ReportClock, ReportNode, Skip, Submission,
+    UpdateFinding,
 };
 use crate::state::findings::Status;
 
@@ -35,6 +36,7 @@ enum Form {
     Revoke([u8; 16]),
     Tick,
     UpdateFinding(UpdateForm),
+    ReportNode { node: u64, name: String, path: String, free: u64, enough: bool, short: bool },
     ReportClock { node: u64, name: String, offset: i64, off: bool },
 }
 
@@ -200,6 +202,17 @@ fn form(action: &Action) -> Form {
             note: update.note.clone(),
             by: update.by.clone(),
         }),
+        Action::ReportNode(ReportNode { node, name, path, free, enough, short }) => {
+            let (name, path) = (name.clone(), path.clone());
+            Form::ReportNode {
+                node: *node,
+                name,
+                path,
+                free: *free,
+                enough: *enough,
+                short: *short,
+            }
+        }
     }
 }
 
@@ -254,6 +267,9 @@ fn action(form: Form, frames: Bytes) -> Result<Action, NotACommand> {
             note: update.note,
             by: update.by,
         }),
+        Form::ReportNode { node, name, path, free, enough, short } => {
+            Action::ReportNode(ReportNode { node, name, path, free, enough, short })
+        }
     })
 }
 
@@ -336,6 +352,14 @@ mod tests {
                 assignee: None,
                 note: Some("cable".into()),
                 by: "admin".into(),
+            }),
+            Action::ReportNode(ReportNode {
+                node: 2,
+                name: "node-2".to_owned(),
+                path: "/data".to_owned(),
+                free: 1,
+                enough: false,
+                short: true,
             }),
             Action::ReportClock(ReportClock {
                 node: 3,

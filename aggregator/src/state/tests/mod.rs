@@ -12,4 +12,5 @@ mod limits;
 mod merging;
 mod registry;
 mod replicas;
+mod room;
 mod updates;

@@ -91,9 +91,16 @@ fn partial_path(folder: &Path, first: u64) -> PathBuf {
     folder.join(format!("{first:020}.{PARTIAL_EXTENSION}"))
 }
 
-/// Gives back the space of a file that could not be finished; what stays goes at the next start.
+/// Gives back the space of a file that could not be finished, also of one that has its name but may
+/// not keep it: another would hold the same entries. What stays goes at the next start.
 pub(super) fn discard(folder: &Path, first: u64) {
     std::fs::remove_file(partial_path(folder, first)).unwrap_or_default();
+    let begins = format!("{first:020}-");
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(&begins)) {
+            std::fs::remove_file(entry.path()).unwrap_or_default();
+        }
+    }
 }
 
 /// Gives a synced file its name, lastingly.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::UdpSocket;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,13 +14,14 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 use wardmesh_common::id::{ClusterId, NodeId, SensorId};
 use wardmesh_common::map::HashKey;
+use wardmesh_common::space::{Limits, Room, Space};
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::tls::{Identity, Principal, authority::Authority};
 
 use crate::raft::consensus::{Compaction, Consensus, Settings, StartError, Timing};
 use crate::raft::state_machine::{Frozen, Machine};
 use crate::raft::types::Member;
-use crate::state::command::{Action, Command, Submission};
+use crate::state::command::{Action, Command, ReportNode, Submission};
 use crate::state::receipt::{BatchReceipt, Receipt};
 
 pub(super) fn submission(sensor: u8, number: u64) -> Submission {
@@ -37,6 +39,7 @@ pub(super) fn found() -> Action {
 pub(super) struct Tally {
     batches: Mutex<Vec<(u8, u64)>>,
     commands: AtomicUsize,
+    reports: Mutex<Vec<ReportNode>>,
     restored: AtomicUsize,
     last: Mutex<Timestamp>,
     retired: Mutex<Vec<(NodeId, Timestamp)>>,
@@ -57,6 +60,10 @@ impl Tally {
 
     pub(super) fn commands(&self) -> usize {
         self.commands.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn reports(&self) -> Vec<ReportNode> {
+        self.reports.lock().clone()
     }
 
     pub(super) fn restored(&self) -> usize {
@@ -91,6 +98,10 @@ impl Machine for Tally {
                 Receipt::Ingested(submissions.iter().map(|one| self.take(one)).collect())
             }
             Action::Tick => Receipt::Done,
+            Action::ReportNode(report) => {
+                self.reports.lock().push(report.clone());
+                Receipt::Done
+            }
             _ => Receipt::Accepted,
         }
     }
@@ -131,9 +142,13 @@ impl Frozen for Written {
     }
 }
 
+/// Where the volumes' levels begin.
+pub(super) const LIMITS: Limits = Limits { low: 64 << 20, reserve: 16 << 20 };
+
 /// A node of a [`Trio`]: its settings outlive its runs.
 struct Seat {
     settings: Settings,
+    free: Arc<AtomicU64>,
     running: Option<(Arc<Consensus>, Arc<Tally>)>,
 }
 
@@ -154,14 +169,23 @@ fn free_address() -> std::net::SocketAddr {
     UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-fn settings(folder: &TempDir, authority: &Authority, node_id: NodeId) -> Settings {
+fn settings(
+    folder: &TempDir,
+    authority: &Authority,
+    node_id: NodeId,
+) -> (Settings, Arc<AtomicU64>) {
     let address = free_address();
     let member = Member {
         name: format!("node-{node_id}"),
         raft_address: address.to_string(),
         ..Member::default()
     };
-    Settings {
+    let free = Arc::new(AtomicU64::new(u64::MAX));
+    let told = Arc::clone(&free);
+    let probe = move |_: &Path| {
+        Some(Room { free: told.load(Ordering::Relaxed), total: u64::MAX, files: true })
+    };
+    let settings = Settings {
         node_id,
         member,
         data: folder.path().join(node_id.to_string()),
@@ -171,7 +195,9 @@ fn settings(folder: &TempDir, authority: &Authority, node_id: NodeId) -> Setting
         lease_reads: false,
         compaction: Compaction { keep_entries: 0, laggard_entries: 0, ..Compaction::default() },
         archived_through: Arc::new(|| u64::MAX),
-    }
+        space: Arc::new(Space::told_by(folder.path().to_owned(), LIMITS, Box::new(probe))),
+    };
+    (settings, free)
 }
 
 impl Trio {
@@ -180,8 +206,8 @@ impl Trio {
         let authority = Authority::new("test").unwrap();
         let mut nodes = BTreeMap::new();
         for node_id in 1..=3 {
-            let settings = settings(&folder, &authority, node_id);
-            nodes.insert(node_id, Seat { settings, running: None });
+            let (settings, free) = settings(&folder, &authority, node_id);
+            nodes.insert(node_id, Seat { settings, free, running: None });
         }
         let mut trio = Self { authority, nodes, folder };
         for node_id in 1..=3 {
@@ -217,8 +243,8 @@ impl Trio {
 
     /// Starts one more node, empty and no member.
     pub(super) async fn start_empty(&mut self, node_id: NodeId) {
-        let settings = settings(&self.folder, &self.authority, node_id);
-        self.nodes.insert(node_id, Seat { settings, running: None });
+        let (settings, free) = settings(&self.folder, &self.authority, node_id);
+        self.nodes.insert(node_id, Seat { settings, free, running: None });
         self.restart(node_id).await;
     }
 
@@ -274,6 +300,11 @@ impl Trio {
 
     pub(super) fn node(&self, node_id: NodeId) -> &Consensus {
         &self.nodes[&node_id].running.as_ref().unwrap().0
+    }
+
+    /// Has a node's volume told to have so many bytes left.
+    pub(super) fn leave_room(&self, node_id: NodeId, free: u64) {
+        self.nodes[&node_id].free.store(free, Ordering::Relaxed);
     }
 
     pub(super) fn machine(&self, node_id: NodeId) -> &Tally {

@@ -1,0 +1,126 @@
+//! Volumes that run full: what is refused, who leads then, what is said of it, and that it all goes on
+//! by itself.
+
+use super::trio::LIMITS;
+use super::*;
+
+/// Everything that can be full, from hardly used to the last byte.
+const LOW: u64 = LIMITS.low - 1;
+const CRITICAL: u64 = LIMITS.reserve - 1;
+
+async fn until(what: &str, mut is: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if is() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("not in time: {what}");
+}
+
+fn says(trio: &Trio, on: NodeId, of: NodeId, enough: bool) -> bool {
+    let reports = trio.machine(on).reports();
+    reports.iter().any(|report| report.node == of && report.enough == enough)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_follower_stands_back_and_catches_up() {
+    bounded(async {
+        let trio = Trio::start().await;
+        trio.initialise(1).await;
+        let leader = trio.leader().await;
+        let (full, other) = (trio.other_than(leader), 6 - leader - trio.other_than(leader));
+        trio.leave_room(full, CRITICAL);
+        let before = trio.node(full).log().kept().end;
+        trio.submit_all(leader, 1, 0..50).await;
+        until("the others have it", || trio.machine(other).of(1).len() == 50).await;
+        // What was on its way when the volume ran full may still have come in.
+        assert!(trio.node(full).log().kept().end <= before + 1, "it took entries");
+        until("it is reported", || says(&trio, leader, full, false)).await;
+        assert_eq!(trio.leader().await, leader, "its heartbeats are answered");
+
+        trio.leave_room(full, u64::MAX);
+        trio.agree(50).await;
+        until("its room is reported", || says(&trio, full, full, true)).await;
+        trio.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_leader_hands_over_to_who_has_room() {
+    bounded(async {
+        let trio = Trio::start().await;
+        trio.initialise(1).await;
+        for free in [LOW, CRITICAL, 0] {
+            let leader = trio.leader().await;
+            let (full, roomy) = (trio.other_than(leader), 6 - leader - trio.other_than(leader));
+            trio.leave_room(full, LOW);
+            trio.leave_room(leader, free);
+            until("the one with room leads", || {
+                let status = trio.node(roomy).status();
+                status.leader.is_some_and(|(id, _)| id == roomy)
+            })
+            .await;
+            // The old one may not even be able to write down that it follows.
+            for on in [full, leader] {
+                let (receipt, _) = trio.node(on).propose(site()).await.unwrap();
+                assert_eq!(receipt, Receipt::Accepted, "{free} {on}");
+            }
+            (1..=3).for_each(|node| trio.leave_room(node, u64::MAX));
+            trio.leader().await;
+        }
+        trio.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_all_are_full_writes_are_refused_and_go_on_by_themselves() {
+    bounded(async {
+        let trio = Trio::start().await;
+        trio.initialise(1).await;
+        let leader = trio.leader().await;
+        let follower = trio.other_than(leader);
+        for (free, on) in [(LOW, leader), (CRITICAL, follower), (0, leader)] {
+            (1..=3).for_each(|node| trio.leave_room(node, free));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let refused = trio.node(on).propose(site()).await.unwrap_err();
+            assert!(matches!(refused, Unavailable::DiskFull { .. }), "{free} {on}: {refused}");
+            let batch = trio.node(leader).enqueue(submission(9, 0)).await.unwrap_err();
+            assert!(matches!(batch, Unavailable::DiskFull { .. }), "{free}: {batch}");
+            assert_eq!(trio.leader().await, leader, "heartbeats go on");
+        }
+        (1..=3).for_each(|node| trio.leave_room(node, u64::MAX));
+        trio.submit_all(follower, 1, 0..20).await;
+        until("it was reported", || says(&trio, leader, follower, true)).await;
+        trio.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_majority_that_has_room_the_leader_says_so() {
+    bounded(async {
+        let trio = Trio::start().await;
+        trio.initialise(1).await;
+        let leader = trio.leader().await;
+        let others: Vec<NodeId> = (1..=3).filter(|node| *node != leader).collect();
+        others.iter().for_each(|node| trio.leave_room(*node, CRITICAL));
+        let mut refused = None;
+        for _ in 0..20 {
+            // The first may be on its way before the leader has heard.
+            let proposed =
+                tokio::time::timeout(Duration::from_secs(4), trio.node(leader).propose(site()));
+            if let Ok(Err(cause @ Unavailable::DiskFull { .. })) = proposed.await {
+                refused = Some(cause.to_string());
+                break;
+            }
+        }
+        assert!(refused.unwrap().contains("no majority"));
+        trio.leave_room(others[0], u64::MAX);
+        trio.submit_all(leader, 1, 0..5).await;
+        trio.shutdown().await;
+    })
+    .await;
+}

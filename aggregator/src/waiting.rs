@@ -1,0 +1,58 @@
+//! A start waits for room instead of failing over and over: opening the volume writes to it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use wardmesh_common::space::{Space, WAIT_POLL};
+
+use crate::http;
+
+/// How often the log says what is waited for.
+const SAY_AGAIN: Duration = Duration::from_secs(30);
+
+/// Returns as soon as there is room; answers on both listeners meanwhile.
+///
+/// # Errors
+/// Where the system has no more descriptors.
+pub(crate) async fn for_room(
+    space: &Arc<Space>,
+    api: TcpListener,
+    probes: TcpListener,
+) -> anyhow::Result<(TcpListener, TcpListener)> {
+    if space.obstacle().is_none() {
+        return Ok((api, probes));
+    }
+    let (stop, stopping) = watch::channel(());
+    let router = http::waiting_router(Arc::clone(space));
+    let mut kept = Vec::new();
+    let mut serving = Vec::new();
+    for listener in [api, probes] {
+        let listener = listener.into_std()?;
+        let own = TcpListener::from_std(listener.try_clone()?)?;
+        serving.push(tokio::spawn(http::serve(own, router.clone(), ended(stopping.clone()))));
+        kept.push(listener);
+    }
+    let mut said: Option<Instant> = None;
+    while let Some(obstacle) = space.obstacle() {
+        if said.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
+            tracing::error!(obstacle, "the start waits for room");
+            said = Some(Instant::now());
+        }
+        tokio::time::sleep(WAIT_POLL).await;
+    }
+    tracing::info!(free = space.room().free, "there is room: starting");
+    drop(stop);
+    for task in serving {
+        task.await?;
+    }
+    let mut listeners = kept.into_iter().map(TcpListener::from_std);
+    let mut next = || listeners.next().context("a listener")?.context("a listener");
+    Ok((next()?, next()?))
+}
+
+async fn ended(mut stopping: watch::Receiver<()>) {
+    while stopping.changed().await.is_ok() {}
+}
