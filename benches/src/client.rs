@@ -285,6 +285,7 @@ async fn lane(
         cluster: None,
         sensor: sensor.0,
         epoch,
+        tails: Vec::new(),
         held: Vec::new(),
         version_min: 1,
         version_max: 1,

@@ -28,6 +28,8 @@ const SOFTWARE_MAX: usize = 64;
 pub(super) struct Holder {
     pub(super) tenant: TenantId,
     pub(super) sensor: SensorId,
+    /// Where it is, as this node sees it.
+    pub(super) remote: String,
 }
 
 /// Answers a hello and returns the lane that it opens; a refusal is sent before it is returned.
@@ -78,7 +80,7 @@ async fn answer(
 ) -> Result<(Lane, Welcome), Refusal> {
     let first = link::receive(receive).await;
     let first = first.map_err(|cause| refusal(Reason::Malformed, &cause))?;
-    let received_at = clock::now();
+    let received_at = ingest.consensus.now();
     let (_, bytes) = first.ok_or_else(|| refusal(Reason::OutOfTurn, &"a hello was due"))?;
     let frame = frame::Frame::open(&bytes).map_err(|cause| refusal(Reason::Malformed, &cause))?;
     let lane = frame.header.lane;
@@ -90,7 +92,7 @@ async fn answer(
         Err(cause) => return Err(refusal(Reason::Malformed, &cause)),
     };
     let cluster = check(ingest, holder, &hello)?;
-    let opened = open_epoch(ingest, holder, &hello).await?;
+    let opened = open_epoch(ingest, holder, lane, &hello).await?;
     let clock_offset = offset(received_at, Timestamp::from_nanos(hello.sent_at));
     let leader = ingest.consensus.status().leader.map(|(_, member)| member.ingest_address);
     let welcome = Welcome {
@@ -106,7 +108,12 @@ async fn answer(
             .watermarks
             .iter()
             .filter(|mark| mark.lane == lane)
-            .map(|mark| Mark { epoch: mark.epoch, seq: mark.seq, chain: mark.chain })
+            .map(|mark| Mark {
+                epoch: mark.epoch,
+                seq: mark.seq,
+                chains: mark.chains.clone(),
+                skipped: mark.skipped,
+            })
             .collect(),
     };
     Ok((lane, welcome))
@@ -122,7 +129,8 @@ fn check(ingest: &Ingest, holder: &Holder, hello: &Hello) -> Result<[u8; 16], Re
         let detail = format!("this cluster reads batch version {}: update it", frame::VERSION);
         return Err(refusal(Reason::UnknownSchema, &detail));
     }
-    if hello.held.len() > HELD_MAX || hello.software.len() > SOFTWARE_MAX {
+    let (held, tails) = (hello.held.len(), hello.tails.len());
+    if held > HELD_MAX || tails > HELD_MAX + 1 || hello.software.len() > SOFTWARE_MAX {
         return Err(refusal(Reason::TooLarge, &"the hello lists more than a node reads"));
     }
     let cluster = ingest.registry.cluster().ok_or_else(|| {
@@ -138,6 +146,7 @@ fn check(ingest: &Ingest, holder: &Holder, hello: &Hello) -> Result<[u8; 16], Re
 async fn open_epoch(
     ingest: &Ingest,
     holder: &Holder,
+    lane: Lane,
     hello: &Hello,
 ) -> Result<OpenedEpoch, Refusal> {
     let action = Action::OpenEpoch(OpenEpoch {
@@ -145,6 +154,9 @@ async fn open_epoch(
         tenant: holder.tenant.clone(),
         epoch: hello.epoch,
         held: hello.held.clone(),
+        lane,
+        tails: hello.tails.clone(),
+        remote: holder.remote.clone(),
         version: hello.software.clone(),
     });
     let first = ingest.consensus.propose(action.clone()).await;

@@ -16,7 +16,7 @@ use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::Place;
 use wardmesh_common::wire::message::{self, Message, Outcome, Reason, Refusal};
-use wardmesh_common::{clock, link, tls};
+use wardmesh_common::{link, tls};
 
 use super::admission::{Admitted, Rejection, admit};
 use super::greeting::{Holder, greet, offset, refusal, refuse, transmit};
@@ -84,7 +84,7 @@ pub async fn serve(ingest: Arc<Ingest>, connection: Arc<dyn Connection>) {
 fn holder(ingest: &Ingest, connection: &dyn Connection) -> Result<Holder, String> {
     match connection.principal() {
         Ok(tls::Principal::Sensor { cluster, tenant, sensor }) if cluster == ingest.cluster => {
-            Ok(Holder { tenant, sensor })
+            Ok(Holder { tenant, sensor, remote: connection.remote() })
         }
         Ok(other) => Err(format!("{other} is no sensor of cluster {}", ingest.cluster)),
         Err(cause) => Err(cause),
@@ -151,7 +151,7 @@ impl<'a> Session<'a> {
                 frame = frames.recv(), if in_flight.len() < usize::from(WINDOW) => {
                     let Some(frame) = frame else { return Ok(()) };
                     let (sent_at, bytes) = frame?;
-                    let clock_offset = offset(clock::now(), sent_at);
+                    let clock_offset = offset(self.ingest.consensus.now(), sent_at);
                     let admitted =
                         admit(bytes, self.holder.sensor, clock_offset, &mut self.scratch);
                     match admitted.and_then(|admitted| self.own_lane(admitted)) {

@@ -12,8 +12,8 @@ use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 
-use super::{REPLACE, folder};
 use super::types::{LeaderId, LogId, Snapshot, SnapshotMeta};
+use super::{REPLACE, folder};
 
 mod format;
 mod incoming;

@@ -27,6 +27,10 @@ use super::track::Sight;
 use super::words::{Word, Words};
 use super::{DEVICES_MAX, Entry, Known, State};
 
+/// 2001-01-01T00:00:00Z: clocks that were never set begin in 1970, 1980 or 2000, and nothing that is watched
+/// was seen before.
+const UNSET_BEFORE: Timestamp = Timestamp::from_parts(978_307_200, 0);
+
 /// An event from further in the leader's future than this has a wrong clock behind it: it takes the
 /// leader's time, is flagged, and opens no visit. The past is no such sign: captures are replayed.
 pub(super) const FUTURE_MAX: Duration = Duration::from_secs(5 * 60);
@@ -46,13 +50,19 @@ pub(super) struct Place<'a> {
     pub(super) site: &'a SiteId,
     pub(super) sensor: SensorId,
     pub(super) clock_offset: i64,
+    /// When the batch was sealed, by the sensor's clock.
+    pub(super) sealed_at: Timestamp,
 }
 
 impl Place<'_> {
-    /// The event time of an observation time, and whether it is suspect.
+    /// The event time of an observation time, and whether it is suspect: later than the leader's time, or
+    /// than the sealing of its own batch, or from before any clock was set. What is suspect counts as
+    /// seen now.
     fn event_time(&self, observed: Timestamp) -> (Timestamp, bool) {
         let at = observed.shifted(self.clock_offset);
-        if at > self.at.plus(FUTURE_MAX) { (self.at, true) } else { (at, false) }
+        let future = at > self.at.plus(FUTURE_MAX) || observed > self.sealed_at.plus(FUTURE_MAX);
+        let suspect = future || at < UNSET_BEFORE || observed < UNSET_BEFORE;
+        if suspect { (self.at, true) } else { (at, false) }
     }
 }
 

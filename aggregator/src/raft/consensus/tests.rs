@@ -110,6 +110,9 @@ async fn a_minority_neither_writes_nor_reads() {
             tenant: TenantId::default_tenant(),
             epoch: 1,
             held: vec![],
+            lane: wardmesh_common::wire::Lane::Bulk,
+            tails: vec![],
+            remote: String::new(),
             version: "1".into(),
         };
         let write = tokio::time::timeout(

@@ -114,7 +114,14 @@ fn outcomes() -> Vec<Result<Changed, ChangeError>> {
 fn replies() -> Vec<Reply> {
     let opened = OpenedEpoch {
         site: "st-jude".parse().unwrap(),
-        watermarks: vec![Watermark { epoch: 1, lane: Lane::Bulk, seq: 2, chain: 3, events: 4 }],
+        watermarks: vec![Watermark {
+            epoch: 1,
+            lane: Lane::Bulk,
+            seq: 2,
+            events: 4,
+            chains: vec![3, 5],
+            skipped: 1,
+        }],
     };
     let mut batches = vec![
         BatchReceipt::Applied,
