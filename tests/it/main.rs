@@ -8,6 +8,7 @@
 mod demo_once;
 mod disk_full;
 mod every_node_answers;
+mod failed_sync;
 mod harness;
 mod hostile_sensor;
 mod leader_asleep;
@@ -16,3 +17,4 @@ mod no_patient;
 mod restart;
 mod sensor_killed;
 mod snapshot_and_purge;
+mod strace;

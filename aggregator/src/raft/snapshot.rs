@@ -201,7 +201,7 @@ impl Snapshots {
         let path = self.folder.join(file_name(meta.last_log_id.as_ref()));
         let partial = file.partial.take();
         if partial.is_some() {
-            fs::rename(&file.path, &path)?;
+            fs::rename(&file.path, &path).map_err(|error| name(&path, error))?;
             file.path = path;
         }
         let snapshot = Snapshot { meta: meta.clone(), snapshot: file };
@@ -215,7 +215,8 @@ impl Snapshots {
         for (_, path) in complete {
             fs::remove_file(path)?;
         }
-        File::open(&self.folder)?.sync_all()?;
+        let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| name(&self.folder, error))?;
         Ok(snapshot)
     }
 }
@@ -233,7 +234,7 @@ impl Incoming {
     /// # Errors
     /// The disk's, and `InvalidData` with file and offset if it was damaged on the way.
     pub fn finish(self) -> io::Result<Snapshot> {
-        self.file.sync_all()?;
+        self.file.sync_all().map_err(|error| name(&self.partial.0, error))?;
         SnapshotFile::verified(self.partial.0.clone(), Some(self.partial))
     }
 }

@@ -164,11 +164,14 @@ impl Store {
             .map_err(|cause| self.error(&cause))
     }
 
-    /// Syncs the folder itself, after files were made in it.
+    /// Syncs the folder itself, after files were made in it, and the one that it was made in.
     pub(super) fn sync_folder(&self) -> Result<(), SpoolError> {
-        File::open(&self.folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|cause| self.error(&cause))
+        let above = self.folder.parent().filter(|above| !above.as_os_str().is_empty());
+        for folder in [&self.folder, above.unwrap_or(Path::new("."))] {
+            let synced = File::open(folder).and_then(|folder| folder.sync_all());
+            synced.map_err(|cause| self.error(&cause))?;
+        }
+        Ok(())
     }
 
     /// The last position that a lane holds; zeros where it holds nothing.

@@ -77,7 +77,8 @@ impl Consensus {
         let peers = Arc::new(peers);
         let clock = Arc::new(StampClock::new());
         let machine = Arc::new(Observed { machine, clock: Arc::clone(&clock) });
-        let state_machine = StateMachine::new(machine, Arc::clone(&snapshots));
+        let state_machine =
+            StateMachine::new(machine, Arc::clone(&snapshots)).or_end(end_process());
         let network = Network::new(Arc::clone(&peers));
         let raft = Raft::new(settings.node_id, config, network, log.clone(), state_machine).await;
         let raft = raft.map_err(|cause| StartError::Consensus(cause.to_string()))?;
