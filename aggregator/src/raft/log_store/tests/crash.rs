@@ -16,8 +16,8 @@ const SEEDS: u64 = 24;
 /// Steps of a run.
 const STEPS: usize = 30;
 
-/// Images that are opened after each step.
-const IMAGES: usize = 2;
+/// Images of the time before a step's end that are opened; where somebody was told, one more of after.
+const IMAGES: usize = 1;
 
 /// A chunk file's size: a few entries.
 const CHUNK: usize = 2 << 10;
@@ -89,9 +89,10 @@ fn files(folder: &Path) -> Files {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let chunks = files.filter(|path| path.extension().is_some_and(|e| e == "wal"));
     chunks
-        .map(|path| {
-            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            (name, std::fs::read(path).unwrap())
+        .filter_map(|path| {
+            let name = path.file_name()?.to_str()?.to_owned();
+            // One that was purged may go meanwhile.
+            Some((name, std::fs::read(path).ok()?))
         })
         .collect()
 }
@@ -260,18 +261,12 @@ impl Run {
 
     /// Opens some of what a power cut could leave now; sometimes the run goes on from one.
     async fn cut(&mut self, told: bool) {
+        // Read before the writer may do more: whoever was told was told of this.
+        let told_of = files(self.folder.path());
         self.store().log.read().wait_worker_idle().unwrap();
         let now = files(self.folder.path());
         for _ in 0..IMAGES {
-            let image = image(&mut self.dice, &self.synced, &now);
-            let folder = tempfile::tempdir().unwrap();
-            for (name, bytes) in &image {
-                std::fs::write(folder.path().join(name), bytes).unwrap();
-            }
-            let mut store = open_small(folder.path())
-                .unwrap_or_else(|cause| panic!("a mere crash, and it does not open: {cause}"));
-            let found = Held::of(&mut store).await;
-            assert!(self.since.contains(&found), "{found:?} is none of {:#?}", self.since);
+            let (found, store, folder) = self.survivor(&now).await;
             if !told && self.dice.roll(20) == 0 {
                 (self.store, self.folder) = (Some(store), folder);
                 self.since = vec![found];
@@ -281,8 +276,24 @@ impl Run {
         }
         if told {
             self.since = vec![self.held()];
-            self.synced = now;
+            self.synced = told_of;
+            self.survivor(&now).await;
         }
+    }
+
+    /// What a power cut leaves, opened: it must be one of what the log may hold.
+    async fn survivor(&mut self, now: &Files) -> (Held, LogStore, TempDir) {
+        let image = image(&mut self.dice, &self.synced, now);
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in &image {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        let opened = open_small(folder.path());
+        let mut store =
+            opened.unwrap_or_else(|cause| panic!("a mere crash, and it does not open: {cause}"));
+        let found = Held::of(&mut store).await;
+        assert!(self.since.contains(&found), "{found:?} is none of {:#?}", self.since);
+        (found, store, folder)
     }
 }
 
