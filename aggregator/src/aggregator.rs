@@ -23,7 +23,7 @@ use crate::raft::snapshot::Snapshots;
 use crate::raft::types::Member;
 use crate::replica::Replica;
 use crate::store::{Opening, Store};
-use crate::{housekeeping, http, listener, waiting};
+use crate::{backfill, housekeeping, http, listener, waiting};
 
 /// How long sensors' connections may linger so that they learn of the end.
 const GOODBYE_PATIENCE: Duration = Duration::from_millis(500);
@@ -60,6 +60,7 @@ impl Aggregator {
             settings(&config, raft_identity, &api, (Arc::clone(&store), Arc::clone(&space)))?;
         let machine = Arc::clone(&replica);
         let consensus = Consensus::start(settings, machine).await.context("consensus")?;
+        consensus.serve_history(Arc::clone(&replica) as _);
         let metrics = Arc::new(Metrics::new());
         let backend = NodeBackend::new(
             Arc::clone(&replica),
@@ -83,7 +84,13 @@ impl Aggregator {
                 let _ = stopping.wait_for(|stop| *stop).await;
             }))
         };
+        let backfill = backfill::Backfill {
+            replica: Arc::clone(&replica),
+            consensus: Arc::clone(&consensus),
+            archive_bytes: config.retention.archive_bytes,
+        };
         let tasks = vec![
+            tokio::spawn(backfill.run(stopping.clone())),
             tokio::spawn(listener::accept(ingest_endpoint.clone(), ingest, Arc::clone(&metrics))),
             serve(api, http::router(Arc::clone(&backend))),
             serve(probes, http::metrics_router(backend)),
@@ -109,6 +116,8 @@ impl Aggregator {
 
     /// Hands leadership over, lets sensors and readers finish, and stops.
     pub async fn shutdown(mut self) {
+        // Sensors first wait for a successor here, which takes less time than to go elsewhere.
+        self.consensus.yield_leadership().await;
         self.ingest.close(VarInt::from_u32(0), b"draining");
         self.consensus.shutdown().await;
         // Every receiver may have gone already.
@@ -143,8 +152,7 @@ async fn open_store(data: PathBuf) -> anyhow::Result<Arc<Store>> {
         let snapshots = Snapshots::open(&data.join("raft/snapshots"))?;
         let applied = snapshots.current().and_then(|snapshot| snapshot.meta.last_log_id);
         let next = applied.map_or(1, |last| last.index + 1);
-        // The log is not open yet; what it has lost is left out when rows are fed again.
-        let opening = Opening { cluster: None, next, log_first: 1 };
+        let opening = Opening { cluster: None, next };
         let (store, rebuild) = Store::open(&data.join("store"), &opening)?;
         tracing::debug!(?rebuild, "store opened");
         Ok(Arc::new(store))
@@ -174,6 +182,7 @@ fn settings(
         raft_listen: config.raft.listen,
         identity,
         timing: Timing::default(),
+        lease_reads: config.raft.lease_reads,
         compaction: Compaction::every(config.retention.snapshot_entries),
         archived_through: Arc::new(move || store.archived_through().unwrap_or(0)),
         space,
@@ -186,13 +195,13 @@ fn keep_house(
     config: &Config,
     (space, stop): (Arc<Space>, Arc<AtomicBool>),
 ) -> anyhow::Result<std::thread::JoinHandle<()>> {
-    let (replica, log) = (Arc::clone(replica), consensus.log());
+    let (replica, consensus) = (Arc::clone(replica), Arc::clone(consensus));
     let keeping = housekeeping::Keeping {
         archive_bytes: config.retention.archive_bytes,
         unarchived_entries: config.retention.snapshot_entries,
     };
     std::thread::Builder::new()
         .name("housekeeping".to_owned())
-        .spawn(move || housekeeping::run(&replica, &log, keeping, (&space, &stop)))
+        .spawn(move || housekeeping::run(&replica, &consensus, keeping, (&space, &stop)))
         .context("the housekeeping thread")
 }

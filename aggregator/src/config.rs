@@ -19,7 +19,7 @@ pub struct Config {
     /// Where sensors come in.
     pub ingest: EndpointConfig,
     /// Where the other nodes come in; its own port and its own authority.
-    pub raft: EndpointConfig,
+    pub raft: RaftConfig,
     /// Where people and programs ask.
     #[serde(default)]
     pub http: HttpConfig,
@@ -53,7 +53,7 @@ impl Config {
 
     fn check(&self) -> Result<(), Fault> {
         self.ingest.check("ingest", self.node.id)?;
-        self.raft.check("raft", self.node.id)?;
+        self.raft.endpoint().check("raft", self.node.id)?;
         if !self.http.advertise.is_empty() {
             let refuse = |fault| ("http.advertise".to_owned(), fault);
             check_address(&self.http.advertise).map_err(refuse)?;
@@ -89,6 +89,36 @@ pub struct EndpointConfig {
     pub advertise: String,
     /// The certificate, key and authority of this endpoint.
     pub identity: IdentityFiles,
+}
+
+/// Where the other nodes come in, and what is agreed on how.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RaftConfig {
+    /// See [`EndpointConfig::listen`].
+    pub listen: SocketAddr,
+    /// See [`EndpointConfig::advertise`].
+    pub advertise: String,
+    /// See [`EndpointConfig::identity`].
+    pub identity: IdentityFiles,
+    /// Whether reads with consistency=leader trust the leader's lease, and so that no machine's clock
+    /// stands still, as a suspended one's does. Off: a quorum confirms the leader for them as well.
+    #[serde(default)]
+    pub lease_reads: bool,
+}
+
+impl RaftConfig {
+    fn endpoint(&self) -> EndpointConfig {
+        let Self { listen, advertise, identity, .. } = self.clone();
+        EndpointConfig { listen, advertise, identity }
+    }
+}
+
+impl From<EndpointConfig> for RaftConfig {
+    fn from(endpoint: EndpointConfig) -> Self {
+        let EndpointConfig { listen, advertise, identity } = endpoint;
+        Self { listen, advertise, identity, lease_reads: false }
+    }
 }
 
 impl EndpointConfig {

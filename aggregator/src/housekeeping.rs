@@ -1,30 +1,24 @@
 //! What a node does beside serving: archives applied commands, keeps to its retention, and feeds the
-//! query index what it lacks. One thread, never inside `apply`.
+//! query index what it lacks. One thread, never inside `apply`. Damage that it meets stops the node.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use wardmesh_common::space::{Level, Space};
 use wardmesh_common::time::Timestamp;
 
+use crate::raft::consensus::Consensus;
 use crate::raft::log_store::{LogStore, end_process};
 use crate::replica::Replica;
-use crate::state::command::{Action, Command};
-use crate::state::effects::AppliedBatch;
-use crate::state::sift::Sifter;
 use crate::store::StoreError;
-use crate::store::archive::Retention;
+use crate::store::archive::{FILE_BYTES, Retention};
 
 /// How often there is something to do.
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// The first log index that a command can have: Raft's own entry comes before it.
-const FIRST_COMMAND: u64 = 1;
-
-/// Bytes by which the log grows before a file is written: what is archived can be purged, and the log
-/// is read whole at every start.
-const LOG_GROWTH_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes by which the log grows before a file is written: what is archived can be purged, the log is
+/// read whole at every start, and rows wait in memory until then.
+const LOG_GROWTH_MAX: u64 = FILE_BYTES;
 
 /// How much is kept, and how often it is archived.
 #[derive(Clone, Copy, Debug)]
@@ -39,11 +33,11 @@ pub struct Keeping {
 /// Works until `stop` turns true.
 pub fn run(
     replica: &Replica,
-    log: &LogStore,
+    consensus: &Consensus,
     keeping: Keeping,
-    (space, stop): (&Space, &Arc<AtomicBool>),
+    (space, stop): (&Space, &AtomicBool),
 ) {
-    let mut archived_at = 0;
+    let (mut archived_at, log) = (0, &consensus.log());
     let fatal = end_process();
     while !stop.load(Ordering::Acquire) {
         // Each on its own: a full archive volume must not keep the index incomplete.
@@ -52,18 +46,24 @@ pub fn run(
         {
             match done {
                 Ok(()) => {}
+                Err(cause) if cause.is_damage() => return consensus.stop(cause.to_string()),
                 Err(cause) if cause.is_of_the_disk() => fatal(&cause.to_string()),
                 Err(cause) => tracing::error!(%cause, "housekeeping"),
             }
         }
+        // What could not be written has ended the process.
+        let _ = log.mark();
         if let Some(cause) = replica.store().progress().failed
             && ran_full(&cause)
             && space.level() > Level::Critical
         {
             fatal(&format!("{cause}; there is room again: the next start builds it anew"));
         }
+        // A step at a time, so that what is applied does not wait.
+        while !stop.load(Ordering::Acquire) && !replica.facets().refresh(&replica.state()) {}
         std::thread::sleep(PERIOD);
     }
+    let _ = log.mark();
 }
 
 /// Whether the query index failed for want of room, after which sled takes nothing more.
@@ -86,9 +86,10 @@ fn archive(
     let size = log.size_on_disk();
     *archived_at = (*archived_at).min(size);
     let grown = size - *archived_at;
+    let wanted = store.wanted().min(applied) > store.archived_through().unwrap_or(0);
     let due = unarchived > keeping.unarchived_entries || (unarchived > 0 && grown > LOG_GROWTH_MAX);
     // The log keeps what finds no room here; what is archived can be purged, which makes room.
-    if due && space.fits(grown) {
+    if (due || wanted) && space.fits(grown) {
         let through = store.archive_up_to(applied, log)?;
         *archived_at = log.size_on_disk();
         tracing::info!(?through, "archived");
@@ -97,9 +98,7 @@ fn archive(
     Ok(())
 }
 
-/// Feeds the index the rows that it lacks, from log and archive.
-///
-/// What came of a batch depends on all that came before it: history is read from its beginning.
+/// Feeds the index the rows that it lacks.
 fn reindex(replica: &Replica, log: &LogStore, stop: &AtomicBool) -> Result<(), StoreError> {
     let store = replica.store();
     let Some(missing) = store.missing(log) else { return Ok(()) };
@@ -107,42 +106,5 @@ fn reindex(replica: &Replica, log: &LogStore, stop: &AtomicBool) -> Result<(), S
         return Ok(());
     }
     tracing::info!(from = missing.from, through = missing.through, "feeding the query index again");
-    let history_from = store.history_from(log);
-    let mut sifter = Sifter::new(history_from <= FIRST_COMMAND);
-    let mut scratch = Vec::new();
-    for index in history_from..=missing.through {
-        if stop.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let command = store.command(index, log)?.map(Command::decode).transpose();
-        let command =
-            command.map_err(|cause| StoreError::Entry { index, cause: cause.to_string() })?;
-        let rows = command.map_or_else(Vec::new, |command| {
-            let applied = sifter.sift(&command, &mut scratch);
-            if index < missing.from {
-                Vec::new()
-            } else {
-                rows(replica, &command, &applied, &mut scratch)
-            }
-        });
-        if !rows.is_empty() || index == missing.through {
-            store.refeed(index, rows);
-        }
-    }
-    Ok(())
-}
-
-fn rows(
-    replica: &Replica,
-    command: &Command,
-    applied: &[u32],
-    scratch: &mut Vec<u8>,
-) -> Vec<AppliedBatch> {
-    let Action::Ingest(submissions) = &command.action else { return Vec::new() };
-    let state = replica.state();
-    let row = |ordinal: &u32| {
-        let submission = submissions.get(*ordinal as usize)?;
-        state.row_of(*ordinal, submission, command.at, scratch)
-    };
-    applied.iter().filter_map(row).collect()
+    store.refeed(missing, &|| stop.load(Ordering::Acquire))
 }

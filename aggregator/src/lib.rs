@@ -2,9 +2,11 @@
 
 pub mod aggregator;
 pub mod backend;
+pub mod backfill;
 pub mod cli;
 pub mod config;
 pub mod correlate;
+pub mod facets;
 pub mod housekeeping;
 pub mod http;
 pub mod ingest;

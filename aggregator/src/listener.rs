@@ -95,7 +95,7 @@ async fn handshake(incoming: Incoming, ingest: Arc<Ingest>, metrics: Arc<Metrics
     match tokio::time::timeout(HANDSHAKE_PATIENCE, connecting).await {
         Ok(Ok(connection)) => {
             metrics.shook_hands(Handshake::Completed);
-            session::serve(ingest, connection).await;
+            session::serve(ingest, Arc::new(connection)).await;
         }
         Ok(Err(cause)) => {
             metrics.shook_hands(Handshake::Failed);

@@ -104,7 +104,7 @@ pub struct RaftGauges {
     pub disk_total_bytes: Gauge<u64, AtomicU64>,
     /// Devices known.
     pub devices: Gauge<u64, AtomicU64>,
-    /// Findings that are open.
+    /// Findings that are neither resolved nor suppressed.
     pub findings_open: Gauge<u64, AtomicU64>,
 }
 
@@ -168,7 +168,11 @@ impl Metrics {
         let help = "Bytes of the data folder's volume";
         registry.register("disk_total_bytes", help, raft.disk_total_bytes.clone());
         registry.register("devices", "Devices known", raft.devices.clone());
-        registry.register("findings_open", "Findings that are open", raft.findings_open.clone());
+        registry.register(
+            "findings_open",
+            "Findings neither resolved nor suppressed",
+            raft.findings_open.clone(),
+        );
         Self { registry, ..this }
     }
 

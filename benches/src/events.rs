@@ -51,6 +51,12 @@ pub fn mixed(number: u64, devices: u64, at: Timestamp) -> Event {
     let station = number % devices;
     // Another kind for the same station at each turn.
     let kind = (station + number / devices) % 10;
+    event_of(station, kind, number, at)
+}
+
+/// An event of one kind of ten of a station below 2^24, with `number` in its counters.
+#[must_use]
+pub fn event_of(station: u64, kind: u64, number: u64, at: Timestamp) -> Event {
     let [.., a, b, c] = station.to_be_bytes();
     let ip = |last: u8| IpAddr::V4(Ipv4Addr::new(10, a.wrapping_add(last), b, c));
     let mac = MacAddress([0x00, 0x09, 0xfb, a, b, c]);

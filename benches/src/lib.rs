@@ -4,7 +4,11 @@
 //! since a busy machine would make it lie. `benches/README.md` says what each figure means.
 
 pub mod captures;
+pub mod client;
+pub mod cluster;
 pub mod events;
+pub mod ingest;
+pub mod latencies;
 pub mod process;
 pub mod report;
 pub mod stopwatch;

@@ -9,6 +9,8 @@ pub struct Usage {
     pub cpu_seconds: f64,
     /// The largest resident set so far, bytes (VmHWM).
     pub peak_bytes: u64,
+    /// The resident set now, bytes (VmRSS).
+    pub resident_bytes: u64,
     /// Bytes that it has sent towards a disk.
     pub written_bytes: u64,
 }
@@ -30,6 +32,7 @@ impl Usage {
         Some(Self {
             cpu_seconds,
             peak_bytes,
+            resident_bytes: field(&status, "VmRSS:").unwrap_or(0) * 1024,
             written_bytes: field(&io, "write_bytes:").unwrap_or(0),
         })
     }

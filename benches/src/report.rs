@@ -10,6 +10,8 @@ pub struct Report {
     bench: &'static str,
     json: bool,
     sections: Vec<Section>,
+    /// Keys of the line of JSON beside the sections.
+    summary: Vec<(&'static str, Value)>,
 }
 
 #[derive(Debug)]
@@ -26,6 +28,34 @@ struct Row {
     unit: &'static str,
     /// This figure as a part of another of the same run, and which one.
     of: Option<(f64, &'static str)>,
+    /// What it should come to.
+    target: Option<Target>,
+}
+
+/// What a figure should come to, in its own unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Target {
+    /// Not more than this.
+    AtMost(f64),
+    /// Not less than this.
+    AtLeast(f64),
+}
+
+impl Target {
+    /// Whether a figure comes to it.
+    #[must_use]
+    pub fn is_met(self, value: f64) -> bool {
+        match self {
+            Self::AtMost(bound) => value <= bound,
+            Self::AtLeast(bound) => value >= bound,
+        }
+    }
+
+    fn bound(self) -> f64 {
+        match self {
+            Self::AtMost(bound) | Self::AtLeast(bound) => bound,
+        }
+    }
 }
 
 impl Report {
@@ -33,7 +63,7 @@ impl Report {
     #[must_use]
     pub fn new(bench: &'static str) -> Self {
         let json = std::env::args().skip(1).any(|argument| argument == "--json");
-        Self { bench, json, sections: Vec::new() }
+        Self { bench, json, sections: Vec::new(), summary: Vec::new() }
     }
 
     /// The rows from here on are about this.
@@ -43,7 +73,7 @@ impl Report {
 
     /// Adds a figure.
     pub fn figure(&mut self, what: impl Into<String>, value: f64, unit: &'static str) {
-        self.row(Row { what: what.into(), value, unit, of: None });
+        self.row(Row { what: what.into(), value, unit, of: None, target: None });
     }
 
     /// Adds a figure beside the limit or peer that it is held against, in the same unit.
@@ -55,7 +85,23 @@ impl Report {
         (limit, name): (f64, &'static str),
     ) {
         let ratio = if limit > 0.0 { value / limit } else { 0.0 };
-        self.row(Row { what: what.into(), value, unit, of: Some((ratio, name)) });
+        self.row(Row { what: what.into(), value, unit, of: Some((ratio, name)), target: None });
+    }
+
+    /// Adds a figure beside what it should come to.
+    pub fn target(
+        &mut self,
+        what: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        target: Target,
+    ) {
+        self.row(Row { what: what.into(), value, unit, of: None, target: Some(target) });
+    }
+
+    /// Adds a key of its own to the line of JSON.
+    pub fn summary(&mut self, key: &'static str, value: impl Into<Value>) {
+        self.summary.push((key, value.into()));
     }
 
     fn row(&mut self, row: Row) {
@@ -76,11 +122,13 @@ impl Report {
         for Section { title, rows } in &self.sections {
             writeln!(out, "\n{title}")?;
             let wide = rows.iter().map(|row| row.what.chars().count()).max().unwrap_or(0);
-            for Row { what, value, unit, of } in rows {
+            for Row { what, value, unit, of, target } in rows {
                 let ratio = of.map_or_else(String::new, |(ratio, name)| {
                     format!("  {} of {name}", share(ratio))
                 });
-                let line = format!("  {what:<wide$}  {:>13} {unit:<13}{ratio}", grouped(*value));
+                let target = target.map_or_else(String::new, |target| aimed(*value, target));
+                let value = grouped(*value);
+                let line = format!("  {what:<wide$}  {value:>13} {unit:<13}{ratio}{target}");
                 writeln!(out, "{}", line.trim_end())?;
             }
         }
@@ -94,16 +142,33 @@ impl Report {
         let rows = |rows: &[Row]| -> Vec<Value> {
             let one = |row: &Row| {
                 let (ratio, name) = row.of.unzip();
+                let target = row.target.map(
+                    |target| json!({"bound": target.bound(), "met": target.is_met(row.value)}),
+                );
                 json!({"what": row.what, "value": row.value, "unit": row.unit,
-                       "ratio": ratio, "of": name})
+                       "ratio": ratio, "of": name, "target": target})
             };
             rows.iter().map(one).collect()
         };
         let sections = self.sections.iter();
         let sections: Vec<_> =
             sections.map(|s| json!({"title": s.title, "figures": rows(&s.rows)})).collect();
-        json!({ "bench": self.bench, "sections": sections })
+        let mut line = serde_json::Map::new();
+        line.extend(self.summary.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+        line.insert("bench".to_owned(), self.bench.into());
+        line.insert("sections".to_owned(), sections.into());
+        line.into()
     }
+}
+
+/// A target, and whether the value comes to it.
+fn aimed(value: f64, target: Target) -> String {
+    let sign = match target {
+        Target::AtMost(_) => "at most",
+        Target::AtLeast(_) => "at least",
+    };
+    let met = if target.is_met(value) { "met" } else { "MISSED" };
+    format!("  {sign} {}: {met}", grouped(target.bound()))
 }
 
 /// A part of one in per cent, or a multiple.

@@ -44,6 +44,16 @@ pub struct Client {
 enum Ask<'a> {
     Get(&'a [(&'static str, String)]),
     Post(&'a Value),
+    Delete(&'a [(&'static str, String)]),
+    /// With the condition for the header `If-Match`.
+    Patch(&'a Value, &'a str),
+}
+
+impl Ask<'_> {
+    /// Whether something is to be changed, which may have happened although no answer came.
+    const fn is_write(&self) -> bool {
+        !matches!(self, Self::Get(_))
+    }
 }
 
 /// Why a server gave no answer.
@@ -93,6 +103,22 @@ impl Client {
         self.ask(path, &Ask::Post(body))
     }
 
+    /// `DELETE` of a path, with query parameters.
+    ///
+    /// # Errors
+    /// As for [`Client::get`].
+    pub fn delete(&self, path: &str, query: &[(&'static str, String)]) -> Result<Value, Failure> {
+        self.ask(path, &Ask::Delete(query))
+    }
+
+    /// `PATCH` by a JSON body of a thing that still has the version: a tag, or `*` for any.
+    ///
+    /// # Errors
+    /// As for [`Client::get`]; where it has another version, a problem of status 412.
+    pub fn patch(&self, path: &str, version: &str, body: &Value) -> Result<Value, Failure> {
+        self.ask(path, &Ask::Patch(body, version))
+    }
+
     /// The pages of a list, until `limit` items were given.
     #[must_use]
     pub fn pages(&self, path: &str, query: Query, limit: usize) -> Pages<'_> {
@@ -126,7 +152,7 @@ impl Client {
                     return answer;
                 }
                 Err(NoAnswer { cause, unsent }) => {
-                    if !unsent && (!more || matches!(ask, Ask::Post(_))) {
+                    if !unsent && (!more || ask.is_write()) {
                         return Err(broken(server, &cause, ask));
                     }
                     tried.push(format!("{}: {}", server.as_str(), why(&cause)));
@@ -148,11 +174,28 @@ impl Client {
                 let query = query.iter().map(|(name, value)| (*name, value.as_str()));
                 request.query_pairs(query.chain(consistency)).call()
             }
+            Ask::Delete(query) => {
+                let mut request = self.agent.delete(url).header("Accept", "application/json");
+                if let Some(bearer) = &bearer {
+                    request = request.header("Authorization", bearer);
+                }
+                request
+                    .query_pairs(query.iter().map(|(name, value)| (*name, value.as_str())))
+                    .call()
+            }
             Ask::Post(body) => {
                 let mut request = self.agent.post(url).header("Accept", "application/json");
                 if let Some(bearer) = &bearer {
                     request = request.header("Authorization", bearer);
                 }
+                request.content_type("application/json").send(body.to_string())
+            }
+            Ask::Patch(body, version) => {
+                let mut request = self.agent.patch(url).header("Accept", "application/json");
+                if let Some(bearer) = &bearer {
+                    request = request.header("Authorization", bearer);
+                }
+                let request = request.header("If-Match", *version);
                 request.content_type("application/json").send(body.to_string())
             }
         };
@@ -197,11 +240,11 @@ fn why(cause: &ureq::Error) -> String {
 /// Whether another server may answer where this one cannot: a node that is cut off says 503.
 fn another_may_know(answer: &Result<Value, Failure>, ask: &Ask<'_>) -> bool {
     let cut_off = matches!(answer, Err(Failure::Problem(problem)) if problem.status == 503);
-    cut_off && matches!(ask, Ask::Get(_))
+    cut_off && !ask.is_write()
 }
 
 fn broken(server: &Server, cause: &ureq::Error, ask: &Ask<'_>) -> Failure {
-    let (server, write) = (server.as_str().to_owned(), matches!(ask, Ask::Post(_)));
+    let (server, write) = (server.as_str().to_owned(), ask.is_write());
     Failure::Broken { server, cause: cause.to_string(), write }
 }
 

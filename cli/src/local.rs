@@ -4,7 +4,10 @@
 //!
 //! A child ends when its standard input closes, so that nothing outlives its parent however it dies.
 
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -17,6 +20,7 @@ use wardmesh_common::tls::authority::Authority;
 
 mod child;
 mod files;
+mod nodes;
 mod ports;
 
 pub use child::Child;
@@ -54,6 +58,7 @@ pub struct Plan {
 pub struct Mesh {
     plan: Plan,
     ingest: Authority,
+    raft: Authority,
     nodes: Vec<Node>,
     stopped: Arc<AtomicBool>,
 }
@@ -72,6 +77,10 @@ pub struct Node {
     pub raft_address: String,
     /// `host:port` of the HTTP API.
     pub http_address: String,
+    /// What a client of another host has to show.
+    token: Option<String>,
+    /// A command that starts the node, such as `nsenter` with its flags; none for an ordinary start.
+    launcher: Vec<OsString>,
     child: Option<Child>,
 }
 
@@ -91,7 +100,7 @@ impl Node {
     #[must_use]
     pub fn client(&self) -> Client {
         let server = Server::local(&self.http_address);
-        Client::new(vec![server], None, None, EXCHANGE)
+        Client::new(vec![server], self.token.clone(), None, EXCHANGE)
     }
 
     /// The process, while it runs.
@@ -107,30 +116,23 @@ impl Mesh {
     /// # Errors
     /// Where the folder cannot be written or ports cannot be had.
     pub fn prepare(plan: Plan) -> anyhow::Result<Self> {
+        Self::prepare_on(plan, &[IpAddr::V4(Ipv4Addr::LOCALHOST)])
+    }
+
+    /// The same with the nodes on these hosts' addresses, in turn; each must be an address of the
+    /// network namespace that the node is launched in.
+    ///
+    /// # Errors
+    /// As for [`Mesh::prepare`].
+    pub fn prepare_on(plan: Plan, hosts: &[IpAddr]) -> anyhow::Result<Self> {
         let (ingest, raft) =
             (Authority::new("wardmesh local ingest")?, Authority::new("wardmesh local raft")?);
-        let mut drawn = ports::draw(4 * plan.nodes)?.into_iter();
-        let mut port = || drawn.next().context("a port");
-        let mut nodes = Vec::new();
-        for index in 0..plan.nodes {
-            let id = index as u64 + 1;
-            let folder = plan.folder.join(format!("node-{id}"));
-            let principal = Principal::Node { cluster: CLUSTER.to_owned(), node: id };
-            let ports =
-                files::Ports { ingest: port()?, raft: port()?, http: port()?, metrics: port()? };
-            write_identity(&folder.join("ingest"), &ingest.issue(&principal)?)?;
-            write_identity(&folder.join("raft"), &raft.issue(&principal)?)?;
-            nodes.push(Node {
-                id,
-                config: files::node_config(&folder, id, &ports, &plan.log)?,
-                data: folder.join("data"),
-                ingest_address: ports.ingest.to_string(),
-                raft_address: ports.raft.to_string(),
-                http_address: ports.http.to_string(),
-                child: None,
-            });
+        let ids = 1..=plan.nodes as u64;
+        let mut mesh = Self { plan, ingest, raft, nodes: Vec::new(), stopped: Arc::default() };
+        for (id, host) in ids.zip(hosts.iter().cycle()) {
+            mesh.prepare_node(id, *host)?;
         }
-        Ok(Self { plan, ingest, nodes, stopped: Arc::default() })
+        Ok(mesh)
     }
 
     /// Gives up every wait, with an error, once `stopped` turns true.
@@ -172,16 +174,32 @@ impl Mesh {
         let log = self.plan.folder.join(format!("node-{}.log", node.id));
         let arguments = ["node", "run", "--config"].map(Into::into);
         let arguments = arguments.into_iter().chain([node.config.clone().into_os_string()]);
-        node.child = Some(Child::start(&self.plan.program, arguments, &log)?);
+        node.child = Some(Child::launch(&node.launcher, &self.plan.program, arguments, &log)?);
         Ok(())
     }
 
-    /// What a node that ended by itself ended with; `None` while it runs.
+    /// Has a node started by another command from now on: the node's own is appended to it. It must
+    /// become the node and not stay its parent, as `nsenter` and `env` do.
+    pub fn launch_node_by(&mut self, index: usize, launcher: Vec<OsString>) {
+        self.nodes[index].launcher = launcher;
+    }
+
+    /// Shows this token to all nodes from now on: those of another host ask for it.
+    pub fn show_token(&mut self, token: &str) {
+        self.nodes.iter_mut().for_each(|node| node.token = Some(token.to_owned()));
+    }
+
+    /// How a node has ended, if it has; it counts as not running from then on.
     ///
     /// # Errors
     /// Where it cannot be asked.
-    pub fn node_exit_code(&mut self, index: usize) -> anyhow::Result<Option<i32>> {
-        self.nodes[index].child.as_mut().map_or(Ok(None), Child::exit_code)
+    pub fn node_end(&mut self, index: usize) -> anyhow::Result<Option<ExitStatus>> {
+        let child = &mut self.nodes[index].child;
+        let status = child.as_mut().map_or(Ok(None), Child::end)?;
+        if status.is_some() {
+            *child = None;
+        }
+        Ok(status)
     }
 
     /// Kills a node as a power cut would: at once, without a word.
@@ -269,13 +287,26 @@ impl Mesh {
     pub fn start_sensor(
         &self,
         files: &SensorFiles,
-        arguments: &[std::ffi::OsString],
+        arguments: &[OsString],
+    ) -> anyhow::Result<Child> {
+        self.launch_sensor(&[], files, arguments)
+    }
+
+    /// The same by another command, as for [`Mesh::launch_node_by`].
+    ///
+    /// # Errors
+    /// As for [`Mesh::start_sensor`].
+    pub fn launch_sensor(
+        &self,
+        launcher: &[OsString],
+        files: &SensorFiles,
+        arguments: &[OsString],
     ) -> anyhow::Result<Child> {
         let log = files.config.with_extension("log");
         let common = ["--config".into(), files.config.clone().into_os_string()];
         let ledger = ["--ledger".into(), files.ledger.clone().into_os_string()];
         let all = std::iter::once("sensor".into()).chain(arguments.iter().cloned());
-        Child::start(&self.plan.program, all.chain(common).chain(ledger), &log)
+        Child::launch(launcher, &self.plan.program, all.chain(common).chain(ledger), &log)
     }
 
     /// Posts to any node that answers, until one takes it: a cluster without a leader is waited for.

@@ -3,8 +3,9 @@
 //! Minted ids are a function of replicated values only, so that every replica mints the same.
 
 use std::fmt;
-use std::hash::Hasher;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
@@ -39,8 +40,21 @@ fn is_name(text: &str) -> bool {
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $expected:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $type(String);
+        #[derive(Clone, Debug, Eq, PartialOrd, Ord)]
+        pub struct $type(Arc<str>);
+
+        /// Most names that are held against each other are the same one, shared.
+        impl PartialEq for $type {
+            fn eq(&self, other: &Self) -> bool {
+                Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+            }
+        }
+
+        impl Hash for $type {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.0.hash(state);
+            }
+        }
 
         impl $type {
             /// The name as text.
@@ -54,7 +68,7 @@ macro_rules! name {
             type Err = NotAnId;
 
             fn from_str(text: &str) -> Result<Self, NotAnId> {
-                let valid = is_name(text).then(|| Self(text.to_owned()));
+                let valid = is_name(text).then(|| Self(text.into()));
                 valid.ok_or_else(|| not_an_id(text, $expected))
             }
         }
@@ -82,7 +96,7 @@ impl TenantId {
     /// The tenant until there is a second: `default`.
     #[must_use]
     pub fn default_tenant() -> Self {
-        Self("default".to_owned())
+        Self("default".into())
     }
 }
 

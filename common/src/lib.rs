@@ -13,6 +13,8 @@ pub mod id;
 pub mod link;
 pub mod map;
 pub mod net;
+pub mod offload;
+pub mod random;
 pub mod shutdown;
 pub mod sighting;
 pub mod space;

@@ -3,10 +3,11 @@
 //! The standard map's order differs by process, so replicas would diverge; an unkeyed hash could be
 //! flooded by whoever names devices. The key is an argument, in `State` it is replicated.
 
-use std::hash::{BuildHasher, Hash};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use indexmap::map::raw_entry_v1::RawEntryApiV1;
 use siphasher::sip::SipHasher13;
 
 /// The key of every hash in a state, drawn once and replicated.
@@ -28,28 +29,71 @@ pub type Map<K, V> = IndexMap<K, V, HashKey>;
 /// 400 of them, far below the 50 ms that a command may take.
 const SHARDS: usize = 256;
 
+/// Where an entry of a [`ShardedMap`] stands; it stays there as long as nothing is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot {
+    shard: u32,
+    place: u32,
+}
+
+/// For keys that are keyed hashes already: hashing them once more would only cost time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prehashed;
+
+impl BuildHasher for Prehashed {
+    type Hasher = Folded;
+
+    fn build_hasher(&self) -> Folded {
+        Folded::default()
+    }
+}
+
+/// Folds what is written by exclusive or.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Folded(u64);
+
+impl Hasher for Folded {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.0 ^= u64::from_le_bytes(word);
+        }
+    }
+
+    fn write_u128(&mut self, value: u128) {
+        self.0 ^= value as u64 ^ (value >> 64) as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// A large map in shards that are copied on write: its clone costs 256 reference counts.
 ///
 /// The order is shard by shard and by insertion within a shard, as long as nothing is removed; it is
 /// the same on every replica that did the same.
 #[derive(Clone, Debug)]
-pub struct ShardedMap<K, V> {
-    key: HashKey,
-    shards: Vec<Arc<Map<K, V>>>,
+pub struct ShardedMap<K, V, S = HashKey> {
+    key: S,
+    shards: Vec<Arc<IndexMap<K, V, S>>>,
     len: usize,
 }
 
-impl<K: Hash + Eq + Clone, V: Clone> ShardedMap<K, V> {
+impl<K: Hash + Eq + Clone, V: Clone, S: BuildHasher + Clone> ShardedMap<K, V, S> {
     /// An empty map.
     #[must_use]
-    pub fn new(key: HashKey) -> Self {
-        let shards = (0..SHARDS).map(|_| Arc::new(Map::with_hasher(key))).collect();
+    pub fn new(key: S) -> Self {
+        let empty = || Arc::new(IndexMap::with_hasher(key.clone()));
+        let shards = (0..SHARDS).map(|_| empty()).collect();
         Self { key, shards, len: 0 }
     }
 
-    fn shard(&self, key: &K) -> usize {
-        // The low bits choose the bucket inside the shard: take others.
-        (self.key.hash_one(key) >> 56) as usize % SHARDS
+    /// A key's hash and its shard: the low bits choose the bucket inside the shard, others are taken.
+    fn shard(&self, key: &K) -> (u64, usize) {
+        let hash = self.key.hash_one(key);
+        (hash, (hash >> 56) as usize % SHARDS)
     }
 
     /// Entries.
@@ -64,23 +108,43 @@ impl<K: Hash + Eq + Clone, V: Clone> ShardedMap<K, V> {
         self.len == 0
     }
 
+    /// Where a key stands.
+    #[must_use]
+    pub fn slot(&self, key: &K) -> Option<Slot> {
+        let (hash, shard) = self.shard(key);
+        let place = self.shards[shard].raw_entry_v1().index_from_hash(hash, |held| held == key)?;
+        Some(Slot { shard: shard as u32, place: place as u32 })
+    }
+
     /// The value under a key.
     #[must_use]
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.shards[self.shard(key)].get(key)
+        let (hash, shard) = self.shard(key);
+        let found = self.shards[shard].raw_entry_v1().from_hash(hash, |held| held == key);
+        found.map(|(_, value)| value)
+    }
+
+    /// The value at a slot.
+    #[must_use]
+    pub fn at(&self, slot: Slot) -> Option<&V> {
+        self.shards.get(slot.shard as usize)?.get_index(slot.place as usize).map(|(_, value)| value)
     }
 
     /// The value under a key, to change; copies its shard where a clone of the map still holds it.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let shard = self.shard(key);
-        // A copy of the shard has the same places.
-        let place = self.shards[shard].get_index_of(key)?;
-        Arc::make_mut(&mut self.shards[shard]).get_index_mut(place).map(|(_, value)| value)
+        let slot = self.slot(key)?;
+        self.at_mut(slot)
+    }
+
+    /// The value at a slot, to change; copies its shard where a clone of the map still holds it.
+    pub fn at_mut(&mut self, slot: Slot) -> Option<&mut V> {
+        let shard = self.shards.get_mut(slot.shard as usize)?;
+        Arc::make_mut(shard).get_index_mut(slot.place as usize).map(|(_, value)| value)
     }
 
     /// Puts a value, returning the one it replaces.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        let shard = self.shard(&key);
+        let (_, shard) = self.shard(&key);
         let replaced = Arc::make_mut(&mut self.shards[shard]).insert(key, value);
         self.len += usize::from(replaced.is_none());
         replaced
@@ -88,13 +152,21 @@ impl<K: Hash + Eq + Clone, V: Clone> ShardedMap<K, V> {
 
     /// Removes a key; the last entry of its shard takes its place.
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        let shard = self.shard(key);
+        let (_, shard) = self.shard(key);
         if !self.shards[shard].contains_key(key) {
             return None;
         }
         let removed = Arc::make_mut(&mut self.shards[shard]).swap_remove(key);
         self.len -= usize::from(removed.is_some());
         removed
+    }
+
+    /// The slots of all entries, shard by shard.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> {
+        let shards = self.shards.iter().zip(0_u32..);
+        shards.flat_map(|(entries, shard)| {
+            (0..entries.len() as u32).map(move |place| Slot { shard, place })
+        })
     }
 
     /// All entries, shard by shard.

@@ -69,8 +69,43 @@ impl Timestamp {
     /// RFC 3339 UTC with three fractional digits, the form that the HTTP API answers with.
     #[must_use]
     pub fn to_rfc3339_millis(self) -> String {
-        let (date, clock) = (Date::of(self.0), self.0 / NANOS_PER_SECOND % SECONDS_PER_DAY);
-        format!("{date}T{}.{:03}Z", Clock(clock), self.0 / 1_000_000 % 1_000)
+        self.rfc3339_millis().as_str().to_owned()
+    }
+
+    /// The same without a string of its own: lists hold thousands.
+    #[must_use]
+    pub fn rfc3339_millis(self) -> Rfc3339Millis {
+        let Date { year, month, day } = Date::of(self.0);
+        let second = self.0 / NANOS_PER_SECOND % SECONDS_PER_DAY;
+        let parts = [
+            (year, 0..4),
+            (month, 5..7),
+            (day, 8..10),
+            (second / 3_600, 11..13),
+            (second / 60 % 60, 14..16),
+            (second % 60, 17..19),
+            (self.0 / 1_000_000 % 1_000, 20..23),
+        ];
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        for (mut value, place) in parts {
+            for digit in text[place].iter_mut().rev() {
+                *digit = b'0' + (value % 10) as u8;
+                value /= 10;
+            }
+        }
+        Rfc3339Millis(text)
+    }
+}
+
+/// A time as text: `2026-01-05T08:00:00.000Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rfc3339Millis([u8; 24]);
+
+impl Rfc3339Millis {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 

@@ -4,6 +4,7 @@
 //! written after the spool's sync, `acked` before the batch is forgotten.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -39,10 +40,26 @@ pub struct Entry {
     pub standing: Standing,
 }
 
+/// What a ledger is written to: a file, or memory in a simulation.
+pub trait Journal: Debug + Send {
+    /// Appends lines and makes them durable.
+    ///
+    /// # Errors
+    /// The disk's.
+    fn append(&mut self, lines: &[u8]) -> io::Result<()>;
+}
+
+impl Journal for File {
+    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.write_all(lines)?;
+        self.sync_data()
+    }
+}
+
 /// An open ledger.
 #[derive(Debug)]
 pub struct Ledger {
-    file: File,
+    journal: Box<dyn Journal>,
     /// The places that earlier starts called emitted and nothing else since, with their events.
     open: BTreeMap<Place, u32>,
 }
@@ -84,6 +101,12 @@ impl Ledger {
             file.set_len(whole as u64)?;
             file.sync_data()?;
         }
+        Ok(Self::over(&text, Box::new(file)))
+    }
+
+    /// A ledger that holds `text` and goes on in `journal`.
+    #[must_use]
+    pub fn over(text: &[u8], journal: Box<dyn Journal>) -> Self {
         let mut open = BTreeMap::new();
         for line in text.split(|byte| *byte == b'\n') {
             let Ok(line) = serde_json::from_slice::<Line<'_>>(line) else { continue };
@@ -93,7 +116,7 @@ impl Ledger {
                 _ => open.remove(&place),
             };
         }
-        Ok(Self { open, file })
+        Self { journal, open }
     }
 
     /// The places that earlier starts called emitted and nothing else since, with their events; they
@@ -123,8 +146,7 @@ impl Ledger {
         if lines.is_empty() {
             return Ok(());
         }
-        self.file.write_all(lines.as_bytes())?;
-        self.file.sync_data()
+        self.journal.append(lines.as_bytes())
     }
 }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use wardmesh_common::map::HashKey;
+use wardmesh_common::random;
 use wardmesh_common::space::{Limits, Space, WAIT_POLL};
 use wardmesh_common::tls::{Identity, Principal};
 
@@ -17,7 +18,7 @@ use crate::config::{Config, SpoolConfig};
 use crate::feed::{Fed, Feed, Heartbeat, INTERVAL, Lost, Totals};
 use crate::ledger::Ledger;
 use crate::spool::Spool;
-use crate::uplink::{Uplink, UplinkStatus, random};
+use crate::uplink::{Uplink, UplinkStatus};
 
 /// What a replay came to, printed as one JSON object.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -73,7 +74,7 @@ impl Sensor {
             .map(|path| Ledger::open(&path).with_context(|| path.display().to_string()))
             .transpose()?;
         let (folder, budget) = (&config.spool.folder, config.spool.budget_bytes);
-        let (spool, aside) = Spool::open(folder, budget, random(), ledger)?;
+        let (spool, aside) = Spool::open(folder, budget, random::u64(), ledger)?;
         spool.watch(Arc::new(space));
         let mut lost = Lost::default();
         if let Some(aside) = aside {
@@ -184,5 +185,5 @@ async fn shutdown(stopped: &AtomicBool, stop: &watch::Sender<bool>, uplink: Join
 /// A fresh secret for the hashes of the pipeline's tables.
 #[must_use]
 pub fn random_key() -> HashKey {
-    HashKey((u128::from(random()) << 64 | u128::from(random())).to_le_bytes())
+    HashKey((u128::from(random::u64()) << 64 | u128::from(random::u64())).to_le_bytes())
 }

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
+use wardmesh_common::offload;
 use wardmesh_common::space::Space;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::HEADER_LENGTH;
@@ -20,10 +21,12 @@ use crate::batch::Archive;
 use crate::ledger::Ledger;
 
 mod store;
+pub mod table;
 mod writer;
 
 use store::Store;
 pub use store::{Held, SpoolStatus};
+use table::Disk;
 use writer::{Order, Writer};
 
 /// The place of a batch in the spool: starts of the sensor in their order, then the sequence.
@@ -133,6 +136,22 @@ pub struct Spool {
     space: Volume,
 }
 
+/// The spool's writer and its orders.
+pub struct Desk {
+    writer: Writer,
+    orders: mpsc::Receiver<Order>,
+}
+
+impl Desk {
+    /// Carries out what waits.
+    ///
+    /// # Errors
+    /// [`SpoolError`] where the disk failed: the desk is closed then.
+    pub fn turn(&mut self) -> Result<(), SpoolError> {
+        self.writer.turn(&self.orders)
+    }
+}
+
 /// The room on the spool's volume, once somebody watches it.
 type Volume = Arc<OnceLock<Arc<Space>>>;
 
@@ -171,18 +190,46 @@ impl Spool {
         ledger: Option<Ledger>,
     ) -> Result<(Self, Option<SetAside>), SpoolError> {
         let (store, aside) = Store::open_or_set_aside(folder)?;
+        let (spool, desk) = Self::begin(store, aside.is_none(), budget, epoch, ledger)?;
+        std::thread::Builder::new()
+            .name("spool".to_owned())
+            .spawn(move || desk.writer.run(&desk.orders))
+            .map_err(|cause| spool.store.error(&cause))?;
+        Ok((spool, aside))
+    }
+
+    /// Opens the spool on this disk, whose `folder` is only a name. Its writer has no thread: it works
+    /// at each [`Desk::turn`].
+    ///
+    /// # Errors
+    /// [`SpoolError`] where the disk failed.
+    pub fn over(
+        disk: Arc<dyn Disk>,
+        folder: &Path,
+        budget: u64,
+        epoch: u64,
+        ledger: Option<Ledger>,
+    ) -> Result<(Self, Desk), SpoolError> {
+        Self::begin(Store::over(folder, disk)?, true, budget, epoch, ledger)
+    }
+
+    /// `complete` says that nothing of an earlier start was set aside.
+    fn begin(
+        store: Store,
+        complete: bool,
+        budget: u64,
+        epoch: u64,
+        ledger: Option<Ledger>,
+    ) -> Result<(Self, Desk), SpoolError> {
         let counts = Arc::new(SpoolCounts::default());
         let (publish, durable) = watch::channel(Durable::default());
         let mut writer =
             Writer::begin(store.clone(), budget, epoch, ledger, Arc::clone(&counts), publish)?;
-        writer.catch_up(aside.is_none())?;
+        writer.catch_up(complete)?;
         let space = Arc::clone(&writer.space);
         let (orders, queue) = mpsc::sync_channel(ORDERS_MAX);
-        std::thread::Builder::new()
-            .name("spool".to_owned())
-            .spawn(move || writer.run(&queue))
-            .map_err(|cause| store.error(&cause))?;
-        Ok((Self { orders, store, budget, counts, durable, space }, aside))
+        let spool = Self { orders, store, budget, counts, durable, space };
+        Ok((spool, Desk { writer, orders: queue }))
     }
 
     /// From now on refuses what would not leave the volume its reserve, and forgets nothing while there
@@ -239,7 +286,7 @@ impl Spool {
         let (done, settled) = oneshot::channel();
         let orders = self.orders.clone();
         // The queue may be full, and then sending waits.
-        let asked = tokio::task::spawn_blocking(move || orders.send(Order::Settle { done })).await;
+        let asked = offload::run(move || orders.send(Order::Settle { done })).await;
         if matches!(asked, Ok(Ok(()))) {
             // An error says that the writer has failed.
             let _ = settled.await;

@@ -3,6 +3,7 @@
 //! Connection loss is normal: back off with jitter, resolve the name again, open a new socket, say
 //! hello, go on after the last acknowledged batch. Nothing is forgotten without an acknowledgement.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,16 +11,19 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use wardmesh_common::id::SensorId;
+use wardmesh_common::random;
 use wardmesh_common::tls::Identity;
 
 use crate::spool::Spool;
 
 mod backoff;
+pub mod dial;
 mod lane;
 mod session;
 mod window;
 
-use backoff::Backoff;
+use backoff::{Backoff, dial_patience};
+use dial::{Dial, Quic};
 pub use session::SessionEnd;
 
 /// Where to and how.
@@ -53,14 +57,19 @@ pub struct UplinkStatus {
 }
 
 /// All that a session needs.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Uplink {
     config: UplinkConfig,
-    cluster: String,
     sensor: SensorId,
-    identity: Identity,
+    dialler: Arc<dyn Dial>,
     spool: Spool,
     status: Arc<UplinkStatus>,
+}
+
+impl fmt::Debug for Uplink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Uplink({} to {:?})", self.sensor, self.config.addresses)
+    }
 }
 
 impl Uplink {
@@ -73,7 +82,18 @@ impl Uplink {
         identity: Identity,
         spool: Spool,
     ) -> Self {
-        Self { config, cluster, sensor, identity, spool, status: Arc::default() }
+        Self::over(config, sensor, Arc::new(Quic { cluster, identity }), spool)
+    }
+
+    /// An uplink whose connections come from this dialler.
+    #[must_use]
+    pub fn over(
+        config: UplinkConfig,
+        sensor: SensorId,
+        dialler: Arc<dyn Dial>,
+        spool: Spool,
+    ) -> Self {
+        Self { config, sensor, dialler, spool, status: Arc::default() }
     }
 
     /// What it is doing; shared with the running uplink.
@@ -85,34 +105,36 @@ impl Uplink {
     /// Runs until `stop` turns true.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut backoff = Backoff::new(Duration::from_millis(self.config.backoff_max_ms));
+        let (patience, others) = (
+            Duration::from_millis(self.config.connect_timeout_ms),
+            self.config.addresses.len() > 1,
+        );
+        let mut failed = 0;
         for address in self.config.addresses.iter().cycle() {
             let sessions = self.status.sessions.load(Ordering::Relaxed);
             let end = tokio::select! {
-                end = session::run(&self, address) => end,
+                biased;
+                end = session::run(&self, address, dial_patience(patience, others, failed)) => end,
                 _ = stop.wait_for(|stop| *stop) => return,
             };
             self.status.online.store(false, Ordering::Release);
             if self.status.sessions.load(Ordering::Relaxed) > sessions {
                 backoff.reset();
+                failed = 0;
             } else {
+                failed += 1;
                 self.status.failures.fetch_add(1, Ordering::Relaxed);
             }
-            let pause = backoff.next(random());
+            let pause = backoff.next(random::u64());
             match &end {
                 SessionEnd::Refused { .. } => tracing::error!(address, %end, ?pause, "refused"),
                 _ => tracing::warn!(address, %end, ?pause, "not connected"),
             }
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(pause) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
     }
-}
-
-/// Random bits for jitter and epochs. Without randomness from the system the clock serves: epochs of
-/// one sensor only need to differ from each other.
-#[must_use]
-pub fn random() -> u64 {
-    getrandom::u64().unwrap_or_else(|_| wardmesh_common::clock::now().as_nanos())
 }

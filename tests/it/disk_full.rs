@@ -52,8 +52,8 @@ impl Cluster {
     /// What an operator's supervisor does: a node that could not go on is started again, once.
     fn supervise(&mut self) {
         for node in 0..NODES {
-            let Some(code) = self.world.mesh.node_exit_code(node).unwrap() else { continue };
-            assert_eq!(code, EXIT_IO, "node {node} ended with {code}");
+            let Some(end) = self.world.mesh.node_end(node).unwrap() else { continue };
+            assert_eq!(end.code(), Some(EXIT_IO), "node {node} ended with {end}");
             self.restarts[node] += 1;
             assert!(self.restarts[node] <= 2, "node {node} ends over and over");
             self.world.mesh.start_node(node).unwrap();
@@ -223,7 +223,7 @@ fn a_sensor_whose_volume_is_full_keeps_what_it_promised_and_reads_on_later() {
     assert!(promised() <= before + 1, "it promised what it could not keep");
     if !running {
         // A write met the last byte: the next start waits for room.
-        assert_eq!(sensor.exit_code().unwrap(), Some(EXIT_IO));
+        assert_eq!(sensor.end().unwrap().and_then(|end| end.code()), Some(EXIT_IO));
         sensor = world.replay(&site, "30x");
         std::thread::sleep(Duration::from_secs(2));
         assert!(sensor.is_running().unwrap(), "the sensor ends over and over");

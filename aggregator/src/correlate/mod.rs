@@ -63,6 +63,8 @@ pub struct Stay<'a> {
     pub last_seen: Timestamp,
     /// Unbroken stays in order of time.
     pub visits: &'a [Visit],
+    /// Visits more, which were joined to others because there were too many.
+    pub joined: u64,
     /// The first sight in the log.
     pub evidence: EventRef,
 }

@@ -2,7 +2,7 @@
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::header;
+use axum::http::{Method, header};
 use serde::de::DeserializeOwned;
 
 use super::Api;
@@ -22,7 +22,11 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
         let content_type = request.headers().get(header::CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = content_type.split(';').next().unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case("application/json") {
+        let is_json = essence.eq_ignore_ascii_case("application/json");
+        // RFC 7396 section 4; what PATCH takes here is that.
+        let is_merge = request.method() == Method::PATCH
+            && essence.eq_ignore_ascii_case("application/merge-patch+json");
+        if !is_json && !is_merge {
             let detail = format!("The body is '{}'.", essence.chars().take(80).collect::<String>());
             return Err(Problem::new(&kinds::UNSUPPORTED_MEDIA_TYPE, detail)
                 .hint("Send 'Content-Type: application/json'."));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::IntoParams;
@@ -12,7 +12,7 @@ use wardmesh_common::id::{NodeId, TenantId};
 use super::Api;
 use super::backend::{Consistency, Freshness, ReadError};
 use super::form::{millis, time};
-use super::page::{List, Meta, Page, link};
+use super::page::{List, Meta, Page, Rows, link};
 use super::problem::{Problem, kinds};
 use super::query::{Asked, Parameters};
 use super::silence::{Now, partial_sites};
@@ -23,7 +23,7 @@ const LEADER: HeaderName = HeaderName::from_static("wardmesh-leader");
 const LAST_CONTACT: HeaderName = HeaderName::from_static("wardmesh-last-contact-ms");
 
 /// How long `min_index` waits where the request does not say.
-const WAIT_DEFAULT: Duration = Duration::from_secs(10);
+pub(super) const WAIT_DEFAULT: Duration = Duration::from_secs(10);
 
 /// How long it waits at most: below the time limit of a request.
 const WAIT_MAX: Duration = Duration::from_secs(25);
@@ -80,6 +80,11 @@ impl Api {
     async fn await_index(&self, parameters: &Parameters<'_>) -> Result<(), Problem> {
         let wait = parameters.span("wait")?.unwrap_or(WAIT_DEFAULT).min(WAIT_MAX);
         let Some(wanted) = parameters.read::<u64>("min_index")? else { return Ok(()) };
+        self.applied_here(wanted, wait).await.map_err(|problem| problem.at("min_index"))
+    }
+
+    /// Waits until this node has applied what was agreed on at an index.
+    pub(super) async fn applied_here(&self, wanted: u64, wait: Duration) -> Result<(), Problem> {
         let reached = async {
             while self.backend.state().applied() < wanted {
                 tokio::time::sleep(WAIT_STEP).await;
@@ -88,7 +93,7 @@ impl Api {
         tokio::time::timeout(wait, reached).await.map_err(|_| {
             let applied = self.backend.state().applied();
             let detail = format!("This node has applied {applied}, not yet {wanted}.");
-            Problem::new(&kinds::TIMED_OUT, detail).at("min_index").retry_after(WAIT_DEFAULT)
+            Problem::new(&kinds::TIMED_OUT, detail).retry_after(WAIT_DEFAULT)
         })
     }
 
@@ -161,14 +166,35 @@ impl Fresh {
         let (applied, link) = (meta.applied_index, link(asked, &page));
         let mut response = self.one(applied, List { data, page, meta });
         if let Some(link) = link {
-            response.headers_mut().insert(axum::http::header::LINK, link);
+            response.headers_mut().insert(header::LINK, link);
         }
         response
     }
 
+    /// The same, of items that are text already.
+    pub(crate) fn list_of(
+        &self,
+        asked: &Asked,
+        rows: Rows,
+        page: &Page,
+        meta: &Meta,
+    ) -> Result<Response, Problem> {
+        let text = rows.into_list(page, meta);
+        let text = text.map_err(|cause| Problem::new(&kinds::INTERNAL, cause.to_string()))?;
+        let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        let mut response = self.marked(meta.applied_index, (kind, text).into_response());
+        if let Some(link) = link(asked, page) {
+            response.headers_mut().insert(header::LINK, link);
+        }
+        Ok(response)
+    }
+
     /// The answer to a request for one thing.
     pub(crate) fn one(&self, applied: u64, body: impl Serialize) -> Response {
-        let mut response = Json(body).into_response();
+        self.marked(applied, Json(body).into_response())
+    }
+
+    fn marked(&self, applied: u64, mut response: Response) -> Response {
         let headers = response.headers_mut();
         headers.insert(APPLIED_INDEX, HeaderValue::from(applied));
         if let Some(leader) = self.leader {

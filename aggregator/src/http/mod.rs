@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 mod auth;
 pub mod backend;
 mod body;
+mod conditional;
 mod docs;
 mod form;
 mod fresh;

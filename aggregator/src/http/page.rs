@@ -148,6 +148,44 @@ impl Paging {
     }
 }
 
+/// Items as the text of a JSON array: written while the state is held, once, without a tree between.
+#[derive(Debug, Default)]
+pub(crate) struct Rows(Vec<u8>);
+
+impl Rows {
+    /// None yet, with room for so many bytes.
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
+    /// Adds an item. One that cannot be written, which none of ours is, is left out whole.
+    pub(crate) fn push(&mut self, item: &impl Serialize) {
+        let length = self.0.len();
+        if length > 0 {
+            self.0.push(b',');
+        }
+        if serde_json::to_writer(&mut self.0, item).is_err() {
+            self.0.truncate(length);
+        }
+    }
+
+    /// The text of a [`List`].
+    pub(crate) fn into_list(self, page: &Page, meta: &Meta) -> serde_json::Result<Vec<u8>> {
+        let mut text = b"{\"data\":[".to_vec();
+        text.reserve(self.0.len() + LIST_END);
+        text.extend_from_slice(&self.0);
+        text.extend_from_slice(b"],\"page\":");
+        serde_json::to_writer(&mut text, page)?;
+        text.extend_from_slice(b",\"meta\":");
+        serde_json::to_writer(&mut text, meta)?;
+        text.push(b'}');
+        Ok(text)
+    }
+}
+
+/// About how many bytes `page` and `meta` of a list take.
+const LIST_END: usize = 512;
+
 /// What was taken for a page, and whether there is more.
 pub(crate) struct Taken<T> {
     /// The items.
@@ -162,7 +200,7 @@ pub(crate) fn take<'a, I: 'a, T>(
     (limit, looks): (usize, usize),
     key: impl Fn(&I) -> Vec<u8>,
     matches: impl Fn(&I) -> bool,
-    view: impl Fn(&I) -> T,
+    mut view: impl FnMut(&I) -> T,
 ) -> Taken<T> {
     let mut taken = Taken { items: Vec::new(), last: None };
     let mut latest: Option<&I> = None;

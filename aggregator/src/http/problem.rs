@@ -34,6 +34,7 @@ pub(crate) struct Problem {
     hint: Option<Cow<'static, str>>,
     faults: Vec<Fault>,
     retry_after: Option<Duration>,
+    revision: Option<u64>,
 }
 
 /// What is wrong with one part of the request.
@@ -76,12 +77,15 @@ pub(crate) struct ProblemBody<'a> {
     /// The parts of the request that are at fault.
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     errors: &'a [Fault],
+    /// With `stale`: the revision that it has now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u64>,
 }
 
 impl Problem {
     pub(crate) fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
         let (hint, faults) = (None, Vec::new());
-        Self { kind, detail: detail.into(), hint, faults, retry_after: None }
+        Self { kind, detail: detail.into(), hint, faults, retry_after: None, revision: None }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
@@ -91,6 +95,12 @@ impl Problem {
 
     pub(crate) fn retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
+        self
+    }
+
+    /// Names the revision that is there instead.
+    pub(crate) fn revision(mut self, revision: u64) -> Self {
+        self.revision = Some(revision);
         self
     }
 
@@ -145,6 +155,7 @@ impl Problem {
             request_id,
             hint: self.hint.as_deref(),
             errors: &self.faults,
+            revision: self.revision,
         };
         let text = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = Response::new(Body::from(text));

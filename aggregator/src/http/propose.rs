@@ -10,15 +10,15 @@ use crate::state::receipt::Receipt;
 impl Api {
     /// Has a change agreed on; its log index.
     pub(super) async fn propose(&self, action: Action) -> Result<u64, Problem> {
-        let (receipt, index) =
-            self.backend.propose(action).await.map_err(|error| self.failed(&error))?;
-        match receipt {
-            Receipt::Refused(why) => Err(Problem::new(&kinds::REFUSED, why)),
-            Receipt::Accepted | Receipt::Done => Ok(index),
-            Receipt::Ingested(_) | Receipt::EpochOpened(_) | Receipt::Founded(_) => {
-                Err(Problem::new(&kinds::INTERNAL, "The receipt is not that of a change."))
-            }
+        match self.agree(action).await? {
+            (Receipt::Accepted | Receipt::Done, index) => Ok(index),
+            (receipt, _) => Err(refused(receipt)),
         }
+    }
+
+    /// Has a command agreed on; what it came to, and its log index.
+    pub(super) async fn agree(&self, action: Action) -> Result<(Receipt, u64), Problem> {
+        self.backend.propose(action).await.map_err(|error| self.failed(&error))
     }
 
     fn failed(&self, error: &ProposeError) -> Problem {
@@ -38,5 +38,13 @@ impl Api {
                 .retry_after(*retry_after),
             ProposeError::TimedOut => Problem::new(&kinds::TIMED_OUT, detail).retry_after(RETRY),
         }
+    }
+}
+
+/// The answer to a receipt that tells of no change.
+pub(super) fn refused(receipt: Receipt) -> Problem {
+    match receipt {
+        Receipt::Refused(why) => Problem::new(&kinds::REFUSED, why),
+        _ => Problem::new(&kinds::INTERNAL, "The receipt is not that of a change."),
     }
 }

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod access;
+mod conditional;
 mod docs;
 mod errors;
 mod fake;
+mod members;
 mod paging;
 mod reads;
 mod writes;

@@ -1,7 +1,9 @@
 //! The beginning of a lane: hello in, epoch opened by a command, welcome or refusal out.
 
-use quinn::{RecvStream, SendStream};
+use std::time::Duration;
+
 use wardmesh_common::id::{SensorId, TenantId};
+use wardmesh_common::link::{Receiver, Sender};
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::message::{Hello, Mark, Message, NotAMessage, Reason, Refusal, Welcome};
 use wardmesh_common::wire::{FRAME_LENGTH_MAX, Lane, frame};
@@ -13,6 +15,9 @@ use crate::state::receipt::{OpenedEpoch, Receipt};
 
 /// Earlier epochs that a hello may list: the state keeps at most 16 open.
 const HELD_MAX: usize = 16;
+
+/// How long a refusal may take to arrive.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The longest software version that is recorded, bytes.
 const SOFTWARE_MAX: usize = 64;
@@ -28,8 +33,8 @@ pub(super) struct Holder {
 pub(super) async fn greet(
     ingest: &Ingest,
     holder: &Holder,
-    send: &mut SendStream,
-    receive: &mut RecvStream,
+    send: &mut Sender,
+    receive: &mut Receiver,
 ) -> Result<Lane, Refusal> {
     match answer(ingest, holder, receive).await {
         Ok((lane, welcome)) => {
@@ -44,15 +49,14 @@ pub(super) async fn greet(
 }
 
 /// Tells the sensor why; it may be gone already.
-pub(super) async fn refuse(send: &mut SendStream, refusal: &Refusal) {
+pub(super) async fn refuse(send: &mut Sender, refusal: &Refusal) {
     let _ = transmit(send, Lane::Urgent, Message::Refusal(refusal.clone())).await;
-    let _ = send.finish();
     // The refusal should arrive before the connection is closed.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), send.stopped()).await;
+    let _ = tokio::time::timeout(REFUSAL_PATIENCE, send.finish()).await;
 }
 
 pub(super) async fn transmit(
-    send: &mut SendStream,
+    send: &mut Sender,
     lane: Lane,
     message: Message,
 ) -> Result<(), Refusal> {
@@ -69,7 +73,7 @@ pub(super) fn refusal(reason: Reason, detail: &dyn std::fmt::Display) -> Refusal
 async fn answer(
     ingest: &Ingest,
     holder: &Holder,
-    receive: &mut RecvStream,
+    receive: &mut Receiver,
 ) -> Result<(Lane, Welcome), Refusal> {
     let first = link::receive(receive).await;
     let first = first.map_err(|cause| refusal(Reason::Malformed, &cause))?;

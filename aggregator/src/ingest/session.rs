@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesOrdered, StreamExt};
-use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::mpsc;
+use wardmesh_common::link::{Connection, Receiver, Sender, Stream};
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::Place;
@@ -42,14 +42,14 @@ const REVOCATION_POLL: Duration = Duration::from_secs(1);
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
 /// Serves a connection until it ends.
-pub async fn serve(ingest: Arc<Ingest>, connection: Connection) {
-    let remote = connection.remote_address();
-    let holder = match holder(&ingest, &connection) {
+pub async fn serve(ingest: Arc<Ingest>, connection: Arc<dyn Connection>) {
+    let remote = connection.remote();
+    let holder = match holder(&ingest, &*connection) {
         Ok(holder) => holder,
         Err(detail) => {
             ingest.metrics.rejected(Reason::NotEnrolled);
             tracing::warn!(%remote, detail, "refused");
-            connection.close(VarInt::from_u32(1), detail.as_bytes());
+            connection.close(1, &detail);
             return;
         }
     };
@@ -59,9 +59,11 @@ pub async fn serve(ingest: Arc<Ingest>, connection: Connection) {
     tracing::info!(%sensor, %remote, "sensor connected");
     // A lane that is refused takes the other with it: who was cut off on one would go on there.
     let lanes = async {
-        tokio::try_join!(lane(&ingest, &holder, &connection), lane(&ingest, &holder, &connection))
+        let lane = || lane(&ingest, &holder, &*connection);
+        tokio::try_join!(lane(), lane())
     };
     tokio::select! {
+        biased;
         ends = lanes => {
             if let Err(Refusal { reason, detail }) = ends {
                 ingest.metrics.rejected(reason);
@@ -73,18 +75,18 @@ pub async fn serve(ingest: Arc<Ingest>, connection: Connection) {
         }
         cause = connection.closed() => tracing::info!(%sensor, %remote, %cause, "disconnected"),
     }
-    connection.close(VarInt::from_u32(0), b"");
+    connection.close(0, "");
     ingest.live.leave(sensor, &connection);
     ingest.metrics.sessions.dec();
 }
 
-fn holder(ingest: &Ingest, connection: &Connection) -> Result<Holder, String> {
-    match tls::peer(connection) {
+fn holder(ingest: &Ingest, connection: &dyn Connection) -> Result<Holder, String> {
+    match connection.principal() {
         Ok(tls::Principal::Sensor { cluster, tenant, sensor }) if cluster == ingest.cluster => {
             Ok(Holder { tenant, sensor })
         }
         Ok(other) => Err(format!("{other} is no sensor of cluster {}", ingest.cluster)),
-        Err(cause) => Err(cause.to_string()),
+        Err(cause) => Err(cause),
     }
 }
 
@@ -97,10 +99,14 @@ async fn revoked(ingest: &Ingest, holder: &Holder) {
     }
 }
 
-async fn lane(ingest: &Ingest, holder: &Holder, connection: &Connection) -> Result<(), Refusal> {
+async fn lane(
+    ingest: &Ingest,
+    holder: &Holder,
+    connection: &dyn Connection,
+) -> Result<(), Refusal> {
     let opening = async {
         let lost = |cause| refusal(Reason::OutOfTurn, &cause);
-        let (mut send, mut receive) = connection.accept_bi().await.map_err(lost)?;
+        let Stream { mut send, mut receive } = connection.accept().await.map_err(lost)?;
         let lane = greet(ingest, holder, &mut send, &mut receive).await?;
         Ok((lane, send, receive))
     };
@@ -130,11 +136,12 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    async fn stream(&mut self, send: &mut SendStream, receive: RecvStream) -> Result<(), Refusal> {
+    async fn stream(&mut self, send: &mut Sender, receive: Receiver) -> Result<(), Refusal> {
         let mut frames = read_frames(receive);
         let mut in_flight = InFlight::new();
         loop {
             tokio::select! {
+                biased;
                 Some((epoch, seq, answer)) = in_flight.next() => {
                     self.answer(send, epoch, seq, answer).await?;
                 }
@@ -176,7 +183,7 @@ impl<'a> Session<'a> {
 
     async fn answer(
         &mut self,
-        send: &mut SendStream,
+        send: &mut Sender,
         epoch: u64,
         seq: u64,
         answer: Answer,
@@ -206,7 +213,7 @@ impl<'a> Session<'a> {
 
     async fn receipt(
         &self,
-        send: &mut SendStream,
+        send: &mut Sender,
         epoch: u64,
         seq: u64,
         outcome: Outcome,
@@ -217,7 +224,7 @@ impl<'a> Session<'a> {
     }
 
     /// Passes over a batch that can never be applied, where its header can be believed.
-    async fn reject(&mut self, send: &mut SendStream, rejection: Rejection) -> Result<(), Refusal> {
+    async fn reject(&mut self, send: &mut Sender, rejection: Rejection) -> Result<(), Refusal> {
         let Rejection { reason, place, detail } = rejection;
         let sensor = self.holder.sensor;
         self.offences += 1;
@@ -243,7 +250,7 @@ fn millis(span: Duration) -> u32 {
 }
 
 /// Reads frames in a task of its own: reading one must not be cancelled half-way.
-fn read_frames(mut stream: RecvStream) -> mpsc::Receiver<Result<(Timestamp, Bytes), Refusal>> {
+fn read_frames(mut stream: Receiver) -> mpsc::Receiver<Result<(Timestamp, Bytes), Refusal>> {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         loop {

@@ -19,8 +19,13 @@ use super::types::Member;
 use crate::state::command::{Action, Submission};
 use crate::state::receipt::Receipt;
 
+mod change;
+mod hand_over;
+mod history;
 mod init;
+mod membership;
 pub(super) mod node;
+mod probe;
 mod propose;
 mod read;
 mod room;
@@ -31,20 +36,19 @@ mod start;
 mod tests;
 mod upkeep;
 mod volume;
+mod watch;
 
+pub use crate::raft::rpc::{Change, ChangeError, Changed, Role};
+pub use history::{History, HistoryError};
 pub use init::InitError;
 pub use read::{Consistency, ReadError};
 pub use settings::{Compaction, Settings, Timing};
-pub use start::StartError;
+pub use start::{Parts, StartError};
 
 use node::Node;
 
 /// How long a member may take to say how it stands.
 const STATUS_PATIENCE: Duration = Duration::from_millis(500);
-
-/// How long a leader that shuts down waits for its successor: an election after a transfer takes a
-/// round trip and two fsyncs.
-const HAND_OVER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long closed connections may linger so that the peers learn of it.
 const GOODBYE_PATIENCE: Duration = Duration::from_millis(500);
@@ -62,6 +66,8 @@ pub struct Status {
     pub committed: u64,
     /// The last index that it has applied; 0 before the first.
     pub applied: u64,
+    /// The last index in its newest snapshot; 0 before the first.
+    pub snapshot: u64,
     /// How long ago it heard of its leader; as leader, of a quorum. `None` if never.
     pub last_leader_contact: Option<Duration>,
     /// The members that vote.
@@ -103,7 +109,8 @@ pub struct Counts {
 /// One replica's running consensus.
 pub struct Consensus {
     node: Arc<Node>,
-    endpoint: Endpoint,
+    /// `None` where something else than QUIC carries the calls.
+    endpoint: Option<Endpoint>,
     log: LogStore,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -171,21 +178,13 @@ impl Consensus {
         upkeep::snapshot_and_purge(&self.node).await;
     }
 
-    /// Hands leadership to a named voter, or to the one that has most of the log; nothing happens
-    /// where this node does not lead. Waits until another leads, at most two seconds; `false` where
-    /// none does by then.
-    pub async fn transfer_leader(&self, to: Option<NodeId>) -> bool {
-        let Some(next) = to.or_else(|| self.node.successor()) else { return false };
-        if next == self.node.id || self.node.raft.trigger().transfer_leader(next).await.is_err() {
-            return false;
-        }
-        let own = self.node.id;
-        let wait = self.node.raft.wait(Some(HAND_OVER_PATIENCE));
-        let led_by_other = wait.metrics(
-            move |metrics| metrics.current_leader.is_some_and(|leader| leader != own),
-            "another node leads",
-        );
-        led_by_other.await.is_ok()
+    /// Stops this node with a reason: what is on its disk is not what it wrote.
+    pub fn stop(&self, why: String) {
+        self.node.stop.send_if_modified(|stop| {
+            let first = stop.is_none();
+            stop.get_or_insert(why);
+            first
+        });
     }
 
     /// The log, for whoever archives it.
@@ -221,6 +220,7 @@ impl Consensus {
                 return fatal.to_string();
             }
             let ended = tokio::select! {
+                biased;
                 changed = metrics.changed() => changed.is_err(),
                 _ = stop.changed() => false,
             };
@@ -230,29 +230,36 @@ impl Consensus {
         }
     }
 
-    /// Hands leadership over if this node leads, then stops.
+    /// Hands leadership over if this node leads, answers what it had taken, then stops.
     pub async fn shutdown(&self) {
-        if self.node.leads() && !self.transfer_leader(None).await {
-            tracing::warn!("stopping as leader: no other node took over in time");
-        }
+        self.yield_leadership().await;
+        self.settle().await;
         self.halt().await;
     }
 
     /// Stops without handing over.
     async fn halt(&self) {
         self.tasks.iter().for_each(JoinHandle::abort);
-        self.endpoint.close(0_u32.into(), b"shutting down");
+        self.close(b"shutting down");
         if let Err(cause) = self.node.raft.shutdown().await {
             tracing::warn!(%cause, "consensus did not end in order");
         }
         self.node.peers.close().await;
-        let _ = tokio::time::timeout(GOODBYE_PATIENCE, self.endpoint.wait_idle()).await;
+        if let Some(endpoint) = &self.endpoint {
+            let _ = tokio::time::timeout(GOODBYE_PATIENCE, endpoint.wait_idle()).await;
+        }
+    }
+
+    fn close(&self, why: &[u8]) {
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.close(0_u32.into(), why);
+        }
     }
 }
 
 impl Drop for Consensus {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
-        self.endpoint.close(0_u32.into(), b"dropped");
+        self.close(b"dropped");
     }
 }

@@ -18,7 +18,7 @@ use openraft::raft::{
 };
 use wardmesh_common::id::NodeId;
 
-use super::rpc::{APPEND_LENGTH_MAX, Failure, Reply, Request, SnapshotOffer};
+use super::rpc::{APPEND_LENGTH_MAX, Failure, Reply, Request};
 use super::snapshot::SnapshotFile;
 use super::types::{Entry, Member, Payload, Snapshot, TypeConfig, Vote};
 
@@ -27,7 +27,7 @@ mod peers;
 pub(super) mod transfer;
 
 pub(super) use peers::{CALLS_MAX, transport};
-pub use peers::{CallError, Peer, Peers};
+pub use peers::{CallError, Carrier, Peer, Peers};
 
 /// How long an append that carries entries may take, its fsync on the follower included. Openraft's
 /// own limit is one heartbeat, which a slow disk under load exceeds without being broken.
@@ -164,11 +164,10 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        let length = snapshot.snapshot.length();
-        let offer = SnapshotOffer { vote, meta: snapshot.meta, length };
-        let sending = self.peers.send_snapshot(&self.peer, offer, snapshot.snapshot);
+        let sending = self.peers.send_snapshot(&self.peer, vote, snapshot);
         let limit = option.hard_ttl();
         let sent = tokio::select! {
+            biased;
             closed = cancel => return Err(StreamingError::Closed(closed)),
             sent = tokio::time::timeout(limit, sending) => sent,
         };

@@ -52,6 +52,16 @@ pub const RETRY_AFTER_OVERLOAD: Duration = Duration::from_millis(100);
 /// When to try again while nobody leads: a fraction of an election.
 pub const RETRY_AFTER_NO_LEADER: Duration = Duration::from_millis(250);
 
+/// When to try again after a change of leader: what was under way is lost, but somebody leads.
+pub const RETRY_AFTER_CHANGE: Duration = Duration::from_millis(20);
+
+/// How long batches wait for somebody to lead before they are refused: an election and its begin. A
+/// hand-over is not felt, and who waits here is served before whoever asks again.
+pub const LEADERLESS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two looks for a leader while batches wait: a fraction of a hand-over.
+pub(super) const LEADERLESS_POLL: Duration = Duration::from_millis(5);
+
 /// When to try again while volumes are full: somebody has to make room, and all have to be told within
 /// seconds that it is there.
 pub const RETRY_AFTER_DISK_FULL: Duration = Duration::from_secs(2);
@@ -103,6 +113,11 @@ impl Unavailable {
             | Self::DiskFull { retry_after, .. } => *retry_after,
             Self::Unknown(_) | Self::Stopped(_) => RETRY_AFTER_NO_LEADER,
         }
+    }
+
+    /// Who was asked leads no more.
+    pub(super) const fn succeeded() -> Self {
+        Self::NoLeader { retry_after: RETRY_AFTER_CHANGE }
     }
 
     pub(super) const fn no_leader() -> Self {

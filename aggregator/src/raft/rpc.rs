@@ -1,7 +1,7 @@
 //! What nodes ask each other, and its bytes: Raft's messages and our own calls.
 //!
-//! One QUIC stream a call: `[length u32][version u8][kind u8][from u64][body]` one way, the same
-//! without length and sender back; a snapshot's file follows its request. Pure: it opens no stream.
+//! One QUIC stream a call: `[length u32][version u8][kind u8][from u64][cluster 16][body]` one way,
+//! `[version u8][kind u8][body]` back; a snapshot's file follows its request. Pure: it opens no stream.
 
 use std::fmt;
 
@@ -10,19 +10,22 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, TransferLeaderError, TransferLeaderRequest,
     VoteRequest, VoteResponse,
 };
-use wardmesh_common::id::NodeId;
+use wardmesh_common::id::{ClusterId, NodeId};
 use wardmesh_common::time::Timestamp;
 
 use super::codec::{Malformed, Reader};
-use super::types::{Member, SnapshotMeta, TypeConfig, Vote};
+use super::types::{LogId, Member, SnapshotMeta, TypeConfig, Vote};
 use crate::state::command::{Action, Submission};
 use crate::state::receipt::{BatchReceipt, Receipt};
 
+mod change;
 mod receipt;
 mod reply;
 mod request;
 #[cfg(test)]
 mod tests;
+
+pub use change::{Change, ChangeError, Changed, Role};
 
 /// The version of this encoding. A node that meets another answers [`Failure::Unreadable`].
 pub const VERSION: u8 = 1;
@@ -37,6 +40,12 @@ pub const APPEND_LENGTH_MAX: usize = 8 * 1024 * 1024;
 
 /// The longest reply, bytes: some thousand batch receipts, or a refusal in words.
 pub const REPLY_LENGTH_MAX: usize = 1024 * 1024;
+
+/// Bytes of an archive file in one reply: a few milliseconds of a line that others use as well.
+pub const HISTORY_BYTES_MAX: usize = 256 * 1024;
+
+/// Archive files that one reply names: 24 bytes each; the next asking goes on below them.
+pub const HISTORY_FILES_MAX: usize = 4_096;
 
 /// What one node asks of another.
 #[derive(Clone)]
@@ -64,8 +73,72 @@ pub enum Request {
     Status,
     /// Whether the peer may become a member of a new cluster.
     Probe,
+    /// The peer, empty, is to become a member of this cluster: it takes log and votes from now on.
+    Join(ClusterId),
+    /// A change of the membership that another node was asked for.
+    Change(Change),
+    /// Which archive files the peer has that begin below an entry.
+    HistoryFiles {
+        /// The first entry that is not wanted; the peer archives what it has applied before it.
+        below: u64,
+    },
+    /// Some bytes of one of them.
+    HistoryBytes {
+        /// Which.
+        file: HistoryName,
+        /// Where they begin.
+        offset: u64,
+        /// How many, [`HISTORY_BYTES_MAX`] at most; fewer come at the file's end.
+        length: u32,
+    },
+    /// How much the peer has of a snapshot that did not get through.
+    SnapshotHeld(SnapshotName),
     /// How much room the peer's volume has.
     Room,
+}
+
+/// Who sends a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// The node.
+    pub node: NodeId,
+    /// The cluster that its volume belongs to; `None` before it was admitted to one.
+    pub cluster: Option<ClusterId>,
+}
+
+impl From<NodeId> for Sender {
+    fn from(node: NodeId) -> Self {
+        Self { node, cluster: None }
+    }
+}
+
+/// The log indexes that an archive file answers for, which name it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistoryName {
+    /// The first one.
+    pub first: u64,
+    /// The last one.
+    pub through: u64,
+}
+
+/// An archive file that a peer has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistoryFile {
+    /// What it answers for.
+    pub name: HistoryName,
+    /// Its length, bytes.
+    pub bytes: u64,
+}
+
+/// Which snapshot: two files with the same name hold the same bytes, whichever node wrote them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnapshotName {
+    /// The last entry in it.
+    pub last: Option<LogId>,
+    /// Bytes of its file.
+    pub length: u64,
+    /// The file's last four bytes: a checksum that goes on over all of it.
+    pub sum: u32,
 }
 
 /// What a snapshot's sender says before its file.
@@ -77,6 +150,18 @@ pub struct SnapshotOffer {
     pub meta: SnapshotMeta,
     /// Bytes of its file.
     pub length: u64,
+    /// As in [`SnapshotName`].
+    pub sum: u32,
+    /// Where the bytes begin that follow: before them the peer has all.
+    pub offset: u64,
+}
+
+impl SnapshotOffer {
+    /// Which snapshot it is.
+    #[must_use]
+    pub fn name(&self) -> SnapshotName {
+        SnapshotName { last: self.meta.last_log_id, length: self.length, sum: self.sum }
+    }
 }
 
 /// What a node answers.
@@ -105,6 +190,21 @@ pub enum Reply {
     Status(NodeStatus),
     /// To [`Request::Probe`].
     Probe(Probed),
+    /// To [`Request::Join`]: the admission is on the peer's disk.
+    Joined,
+    /// To [`Request::Change`].
+    Changed(Result<Changed, ChangeError>),
+    /// To [`Request::HistoryFiles`]: by log index, [`HISTORY_FILES_MAX`] at most, the newest.
+    HistoryFiles(Vec<HistoryFile>),
+    /// To [`Request::HistoryBytes`].
+    HistoryBytes(Bytes),
+    /// To [`Request::SnapshotHeld`].
+    SnapshotHeld {
+        /// Bytes from the file's beginning that the peer has.
+        offset: u64,
+        /// Their crc32c.
+        checksum: u32,
+    },
     /// To [`Request::Room`]: whether there is enough of it to lead.
     Room(bool),
     /// It was not done.
@@ -148,6 +248,8 @@ pub struct Probed {
     pub member: Member,
     /// Whether it has neither log nor vote, so that it may be taken into a new cluster.
     pub empty: bool,
+    /// The cluster that its volume was admitted to.
+    pub cluster: Option<ClusterId>,
 }
 
 /// Why a call was not done.
@@ -174,6 +276,12 @@ pub enum Failure {
     /// It is shutting down, or stopped by an error of its own.
     #[error("it has stopped: {0}")]
     Stopped(String),
+    /// The sender was removed from the cluster.
+    #[error("it says that this node was removed from the cluster at {at}")]
+    Retired {
+        /// When.
+        at: Timestamp,
+    },
     /// A volume has no room for what the call would write.
     #[error("{0}")]
     DiskFull(String),
@@ -217,20 +325,27 @@ impl Request {
             Self::ReadIndex { .. } => "read-index",
             Self::Status => "status",
             Self::Probe => "probe",
+            Self::Join(_) => "join",
+            Self::Change(_) => "change",
+            Self::HistoryFiles { .. } => "history-files",
+            Self::HistoryBytes { .. } => "history-bytes",
+            Self::SnapshotHeld(_) => "snapshot-held",
             Self::Room => "room",
         }
     }
 
-    /// The request as sent by node `from`, its length before it.
+    /// The request as sent by `from`, its length before it.
     ///
     /// # Errors
     /// [`Malformed::Encode`] where a command cannot be laid out.
-    pub fn encode(&self, from: NodeId) -> Result<Bytes, Malformed> {
+    pub fn encode(&self, from: impl Into<Sender>) -> Result<Bytes, Malformed> {
+        let from = from.into();
         let mut out = vec![0; 4];
         out.put_u8(VERSION);
         let kind_at = out.len();
         out.put_u8(0);
-        out.put_u64_le(from);
+        out.put_u64_le(from.node);
+        out.put_slice(&from.cluster.unwrap_or_default().0);
         let kind = request::put(&mut out, self)?;
         let length = u32::try_from(out.len() - 4).unwrap_or(u32::MAX);
         if let Some(at) = out.get_mut(kind_at) {
@@ -247,13 +362,28 @@ impl Request {
     ///
     /// # Errors
     /// [`Unreadable`], also where bytes are left over.
-    pub fn decode(bytes: Bytes) -> Result<(NodeId, Self), Unreadable> {
+    pub fn decode(bytes: Bytes) -> Result<(Sender, Self), Unreadable> {
         let mut reader = Reader::new(bytes);
         let kind = version_and_kind(&mut reader)?;
-        let from = reader.u64("sender")?;
+        let node = reader.u64("sender")?;
+        let cluster = Some(request::cluster(&mut reader)?);
+        let from = Sender { node, cluster: cluster.filter(|id| *id != ClusterId::default()) };
         let request = request::read(kind, &mut reader)?;
         finished(&reader)?;
         Ok((from, request))
+    }
+
+    /// Whether it is one of Raft's own, which change a log or a vote.
+    #[must_use]
+    pub const fn is_rafts(&self) -> bool {
+        matches!(
+            self,
+            Self::Append(_)
+                | Self::Vote(_)
+                | Self::PreVote(_)
+                | Self::Snapshot(_)
+                | Self::TransferLeader(_)
+        )
     }
 
     /// The node that the request says it comes from within its body, where it says so: a vote names

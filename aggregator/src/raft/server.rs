@@ -17,7 +17,7 @@ use wardmesh_common::id::NodeId;
 use wardmesh_common::tls::{self, Identity, Principal, RAFT_ALPN, TlsError};
 
 use super::network::{CALLS_MAX, transport};
-use super::rpc::{Failure, REQUEST_LENGTH_MAX, Reply, Request, Unreadable};
+use super::rpc::{Failure, REQUEST_LENGTH_MAX, Reply, Request, Sender, Unreadable};
 
 /// How long a request may take to arrive once its stream is open.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
@@ -46,10 +46,10 @@ pub trait Serve: Send + Sync + 'static {
     /// Takes note of what was turned away.
     fn refused(&self, refused: Refused);
 
-    /// Answers one call of node `from`; a snapshot's file is still on `stream`.
+    /// Answers one call of `from`; a snapshot's file is still on `stream`.
     fn serve(
         &self,
-        from: NodeId,
+        from: Sender,
         request: Request,
         stream: &mut RecvStream,
     ) -> impl Future<Output = Reply> + Send;
@@ -142,7 +142,7 @@ async fn call<S: Serve>(
     service: &S,
 ) {
     let reply = match request(from, &mut receive, memory).await {
-        Ok((request, _held)) => service.serve(from, request, &mut receive).await,
+        Ok((sender, request, _held)) => service.serve(sender, request, &mut receive).await,
         Err((refused, failure)) => {
             tracing::warn!(from, %failure, "a call is refused");
             service.refused(refused);
@@ -161,11 +161,20 @@ async fn request<'m>(
     from: NodeId,
     stream: &mut RecvStream,
     memory: &'m Semaphore,
-) -> Result<(Request, SemaphorePermit<'m>), (Refused, Failure)> {
+) -> Result<(Sender, Request, SemaphorePermit<'m>), (Refused, Failure)> {
     let reading = tokio::time::timeout(REQUEST_PATIENCE, framed(stream, memory));
     let late = || Err(format!("it did not arrive within {REQUEST_PATIENCE:?}"));
     let bytes = reading.await.unwrap_or_else(|_| late());
     let (bytes, held) = bytes.map_err(|why| (Refused::Call, Failure::Unreadable(why)))?;
+    let (sender, request) = understand(from, bytes)?;
+    Ok((sender, request, held))
+}
+
+/// Decodes a request of node `from`, its length left out, and holds it against who sent it.
+pub(super) fn understand(
+    from: NodeId,
+    bytes: Bytes,
+) -> Result<(Sender, Request), (Refused, Failure)> {
     let (claimed, request) = Request::decode(bytes).map_err(|cause| {
         let refused = match &cause {
             Unreadable::Entry { .. } => Refused::Entry(cause.to_string()),
@@ -173,8 +182,8 @@ async fn request<'m>(
         };
         (refused, Failure::Unreadable(cause.to_string()))
     })?;
-    match [Some(claimed), request.claims()].into_iter().flatten().find(|&node| node != from) {
-        None => Ok((request, held)),
+    match [Some(claimed.node), request.claims()].into_iter().flatten().find(|&node| node != from) {
+        None => Ok((claimed, request)),
         Some(other) => {
             let call = request.name();
             let why = format!("node {from} sent a {call} that claims to be node {other}'s");

@@ -3,28 +3,32 @@
 //! A file is written beside, synced, renamed and its folder synced. One that does not read is never
 //! passed over: the state would silently be older than what the log was purged for.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 
-use super::folder;
-use super::state_machine::Frozen;
 use super::types::{LeaderId, LogId, Snapshot, SnapshotMeta};
+use super::{REPLACE, folder};
 
 mod format;
+mod incoming;
 #[cfg(test)]
 mod tests;
+
+pub use incoming::Incoming;
+
+use incoming::Partial;
 
 /// Snapshots that are kept: the newest, and the one before in case the newest is lost.
 const KEPT: usize = 2;
 /// What a complete snapshot's name ends with.
 const COMPLETE: &str = "snapshot";
-/// What an incomplete one's name ends with; it is removed at the next start.
+/// What an incomplete one's name ends with.
 const PARTIAL: &str = "partial";
 
 /// A complete, verified snapshot file, open for reading: it stays readable when a later snapshot
@@ -36,20 +40,6 @@ pub struct SnapshotFile {
     length: u64,
     /// Until it is kept, it goes away with its last clone.
     partial: Option<Arc<Partial>>,
-}
-
-/// A file that is removed when it is let go of.
-#[derive(Debug)]
-struct Partial(PathBuf);
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.0)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(file = %self.0.display(), %error, "a partial snapshot stays behind");
-        }
-    }
 }
 
 impl SnapshotFile {
@@ -71,6 +61,25 @@ impl SnapshotFile {
     /// The disk's.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.file.read_at(buffer, offset)
+    }
+
+    /// Its last four bytes: a checksum that goes on over all of it and so tells it from every other.
+    /// Blocking.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn sum(&self) -> io::Result<u32> {
+        let mut sum = [0; 4];
+        self.file.read_exact_at(&mut sum, self.length.saturating_sub(4))?;
+        Ok(u32::from_le_bytes(sum))
+    }
+
+    /// The crc32c of its first `length` bytes. Blocking.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn checksum(&self, length: u64) -> io::Result<u32> {
+        incoming::checksum(&mut Positioned { file: Arc::clone(&self.file), offset: 0 }, length)
     }
 
     /// The state in it, checked block by block as it is read. Blocking.
@@ -147,16 +156,18 @@ impl Snapshots {
     /// newer version wrote it.
     pub fn open(folder: &Path) -> io::Result<Self> {
         folder::make(folder)?;
-        for path in files(folder, PARTIAL)? {
+        for path in incoming::unfinished(folder)? {
             tracing::info!(file = %path.display(), "removing a snapshot that was never finished");
             fs::remove_file(path)?;
         }
         let newest = complete(folder)?.pop();
         let newest = newest.map(|(_, path)| SnapshotFile::verified(path, None)).transpose();
         let newest = newest.map_err(|error| {
-            let way_out = "remove the file to start from the one before and the log, or let this \
-                           node join anew with an empty volume";
-            io::Error::new(error.kind(), format!("{error}; {way_out}"))
+            match error.kind() {
+                // Another build's: nothing is lost.
+                io::ErrorKind::Unsupported => error,
+                kind => io::Error::new(kind, format!("{error}; {REPLACE}")),
+            }
         })?;
         let folder = folder.to_owned();
         Ok(Self { folder, current: Mutex::new(newest), drafts: AtomicU64::new(0) })
@@ -168,37 +179,12 @@ impl Snapshots {
         self.current.lock().clone()
     }
 
-    /// Writes a state down and keeps it. Blocking.
-    ///
-    /// # Errors
-    /// The disk's; then nothing has changed.
-    pub fn write(&self, meta: &SnapshotMeta, state: &dyn Frozen) -> io::Result<Snapshot> {
-        let mut incoming = self.receive()?;
-        let out = BufWriter::with_capacity(1 << 18, &mut incoming.file);
-        let mut writer = format::Writer::begin(out, meta)?;
-        state.write(&mut writer)?;
-        writer.finish()?.flush()?;
-        let snapshot = incoming.finish()?;
-        self.keep(meta, snapshot.snapshot)
-    }
-
-    /// A new file for a snapshot that comes from another node.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn receive(&self) -> io::Result<Incoming> {
-        let draft = self.drafts.fetch_add(1, Ordering::Relaxed);
-        let path = self.folder.join(format!("{draft}.{PARTIAL}"));
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
-        Ok(Incoming { file, partial: Arc::new(Partial(path)) })
-    }
-
     /// Makes a received snapshot the current one and removes the oldest. Blocking.
     ///
     /// # Errors
     /// The disk's.
     pub fn keep(&self, meta: &SnapshotMeta, mut file: SnapshotFile) -> io::Result<Snapshot> {
-        let path = self.folder.join(file_name(meta.last_log_id.as_ref()));
+        let path = self.folder.join(format!("{}.{COMPLETE}", stem(meta.last_log_id.as_ref())));
         let partial = file.partial.take();
         if partial.is_some() {
             fs::rename(&file.path, &path).map_err(|error| name(&path, error))?;
@@ -221,41 +207,13 @@ impl Snapshots {
     }
 }
 
-/// A snapshot that is being received; dropped before it is finished, it is removed.
-#[derive(Debug)]
-pub struct Incoming {
-    file: File,
-    partial: Arc<Partial>,
-}
-
-impl Incoming {
-    /// Syncs it and reads all of it. Blocking.
-    ///
-    /// # Errors
-    /// The disk's, and `InvalidData` with file and offset if it was damaged on the way.
-    pub fn finish(self) -> io::Result<Snapshot> {
-        self.file.sync_all().map_err(|error| name(&self.partial.0, error))?;
-        SnapshotFile::verified(self.partial.0.clone(), Some(self.partial))
-    }
-}
-
-impl Write for Incoming {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-/// A snapshot's name: term, node and index of its last entry.
-fn file_name(last: Option<&LogId>) -> String {
+/// What names a snapshot: term, node and index of its last entry.
+fn stem(last: Option<&LogId>) -> String {
     match last {
         Some(LogId { leader_id: LeaderId { term, node_id }, index }) => {
-            format!("{term}-{node_id}-{index}.{COMPLETE}")
+            format!("{term}-{node_id}-{index}")
         }
-        None => format!("empty.{COMPLETE}"),
+        None => "empty".to_owned(),
     }
 }
 

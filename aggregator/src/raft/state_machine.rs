@@ -11,10 +11,15 @@ use futures::{Stream, StreamExt};
 use openraft::EntryPayload;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use parking_lot::Mutex;
+use wardmesh_common::id::NodeId;
+use wardmesh_common::offload;
+use wardmesh_common::time::Timestamp;
 
-use super::log_store::Fatal;
+use super::log_store::{Fatal, LogStore};
 use super::snapshot::{SnapshotFile, Snapshots};
-use super::types::{Applied, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
+use super::types::{
+    Applied, LogId, Membership, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
+};
 use crate::state::command::Command;
 use crate::state::receipt::Receipt;
 
@@ -29,6 +34,23 @@ pub trait Machine: Send + Sync + 'static {
     /// Applies one committed entry (`None`: blank or a membership). It cannot fail; what cannot be
     /// written ends the process.
     fn apply(&self, index: u64, command: Option<&Command>) -> Receipt;
+
+    /// The log that its entries come from, told before the first of them; a machine that keeps more
+    /// than its state copies it from there.
+    fn attach(&self, log: LogStore) {
+        drop(log);
+    }
+
+    /// Applies a committed membership that leaves these nodes out. It cannot fail either.
+    fn reconfigure(&self, index: u64, gone: &[NodeId]) -> Receipt {
+        let _ = gone;
+        self.apply(index, None)
+    }
+
+    /// The nodes that ever left, and when.
+    fn retired(&self) -> Vec<(NodeId, Timestamp)> {
+        Vec::new()
+    }
 
     /// A consistent copy of the state as of the last applied entry; cheap (copy-on-write).
     fn freeze(&self) -> Box<dyn Frozen>;
@@ -86,8 +108,9 @@ impl StateMachine {
             EntryPayload::Normal(command) => self.machine.apply(index, Some(command)),
             EntryPayload::Blank => self.machine.apply(index, None),
             EntryPayload::Membership(membership) => {
+                let gone = left(self.membership.membership(), membership);
                 self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
-                self.machine.apply(index, None)
+                self.machine.reconfigure(index, &gone)
             }
         };
         self.applied = Some(entry.log_id);
@@ -105,6 +128,13 @@ impl StateMachine {
             fatal: self.fatal.clone(),
         }
     }
+}
+
+/// Who is in one membership and not in the next. Every replica sees the same memberships in the same
+/// order, by entries and by snapshots, and so comes to the same.
+fn left(before: &Membership, after: &Membership) -> Vec<NodeId> {
+    let ids = before.nodes().map(|(id, _)| *id);
+    ids.filter(|id| after.get_node(id).is_none()).collect()
 }
 
 impl RaftStateMachine<TypeConfig> for StateMachine {
@@ -142,14 +172,13 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     ) -> io::Result<()> {
         let (machine, snapshots) = (Arc::clone(&self.machine), Arc::clone(&self.snapshots));
         let kept = meta.clone();
-        let installed = tokio::task::spawn_blocking(move || {
+        let installed = offload::run(move || {
             let index = kept.last_log_id.map_or(0, |id| id.index);
             // Kept only once this build has understood it, else no later start would succeed.
             machine.restore(index, &mut file.state()?)?;
             snapshots.keep(&kept, file)
         });
-        let installed = installed.await.map_err(io::Error::other)?;
-        or_end(installed, self.fatal.as_ref())?;
+        or_end(installed.await?, self.fatal.as_ref())?;
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         Ok(())
@@ -187,8 +216,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         loop {
             let (meta, snapshots) = (meta.clone(), Arc::clone(&snapshots));
             let write = move || (snapshots.write(&meta, &*state), state);
-            let (written, again) =
-                tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?;
+            let (written, again) = offload::run(write).await?;
             match written {
                 // The log goes on without it, and is not purged.
                 Err(cause) if cause.kind() == io::ErrorKind::StorageFull => {

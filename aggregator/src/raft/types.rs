@@ -19,6 +19,7 @@ openraft::declare_raft_types!(
         R = Applied,
         NodeId = NodeId,
         Node = Member,
+        AsyncRuntime = super::runtime::Runtime,
 );
 
 /// One replica's running consensus.

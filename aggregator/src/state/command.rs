@@ -6,10 +6,12 @@
 use std::fmt;
 
 use bytes::Bytes;
-use wardmesh_common::id::{ClusterId, NodeId, SensorId, SiteId, TenantId};
+use wardmesh_common::id::{ClusterId, FindingId, NodeId, SensorId, SiteId, TenantId};
 use wardmesh_common::map::HashKey;
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
+
+use super::findings::Status;
 
 mod codec;
 
@@ -56,6 +58,8 @@ pub enum Action {
     Revoke(SensorId),
     /// Time passes.
     Tick,
+    /// Somebody deals with a finding.
+    UpdateFinding(UpdateFinding),
     /// A node says how much room its volume has.
     ReportNode(ReportNode),
 }
@@ -129,6 +133,25 @@ pub struct Enrol {
     pub name: String,
 }
 
+/// See [`Action::UpdateFinding`]. What is `None` stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdateFinding {
+    /// Whose finding it is; another's is not found.
+    pub tenant: TenantId,
+    /// Which one.
+    pub finding: FindingId,
+    /// The revisions of which it must have one; empty: whichever it has.
+    pub expected: Vec<u64>,
+    /// What becomes of it.
+    pub status: Option<Status>,
+    /// Who sees to it; an empty name for nobody.
+    pub assignee: Option<String>,
+    /// What people say of it; empty for nothing.
+    pub note: Option<String>,
+    /// Who changes it.
+    pub by: String,
+}
+
 /// See [`Action::ReportNode`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportNode {
@@ -177,6 +200,7 @@ impl fmt::Display for Command {
             Action::Enrol(_) => "enrol",
             Action::Revoke(_) => "revoke",
             Action::Tick => "tick",
+            Action::UpdateFinding(_) => "update-finding",
             Action::ReportNode(_) => "report-node",
         };
         f.write_str(name)

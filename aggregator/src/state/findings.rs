@@ -1,4 +1,9 @@
-//! What rules raise: one row a cause, whatever the number of events behind it.
+//! What rules raise: one row a cause, whatever the number of events behind it, and what people make
+//! of it.
+//!
+//! A revision changes with what somebody decides by: what the finding says, and what people decided.
+//! What a rule merely counts on (how often, until when, which events) leaves it as it is, so that who
+//! has read a finding can deal with it although its cause goes on.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +17,12 @@ pub use crate::correlate::{EventRef, Severity};
 /// Findings kept: past it new causes are only counted (`State::findings_refused`).
 pub const FINDINGS_MAX: usize = 65_536;
 
+/// Bytes of a note that are kept: a paragraph.
+pub const NOTE_LENGTH_MAX: usize = 2_000;
+
+/// Bytes of an assignee's name that are kept.
+pub const ASSIGNEE_LENGTH_MAX: usize = 128;
+
 record!(EventRef { index, ordinal, position });
 coded!(Severity);
 
@@ -20,9 +31,43 @@ coded!(Severity);
 pub enum Status {
     /// Nobody has dealt with it.
     Open,
+    /// Somebody has seen it.
+    Ack,
+    /// Somebody is dealing with it.
+    InProgress,
+    /// It is no matter, and stays so whatever comes: it is counted on, and never opened again.
+    Suppressed,
+    /// It is dealt with; it is opened again as soon as there is more of it.
+    Resolved,
 }
 
-words!(Status { Open => "open" });
+words!(Status {
+    Open => "open",
+    Ack => "ack",
+    InProgress => "in_progress",
+    Suppressed => "suppressed",
+    Resolved => "resolved",
+});
+
+impl Status {
+    /// Its place in [`ALL`](Self::ALL), the form in commands.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        Self::ALL.iter().position(|known| *known == self).unwrap_or_default() as u8
+    }
+
+    /// The status of a [`code`](Self::code).
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+
+    /// Whether somebody has yet to do something: neither resolved nor suppressed.
+    #[must_use]
+    pub const fn is_pending(self) -> bool {
+        matches!(self, Self::Open | Self::Ack | Self::InProgress)
+    }
+}
 
 /// What makes two findings the same one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +115,16 @@ pub struct Finding {
     pub evidence: Vec<EventRef>,
     /// More of what the rule knows, by name.
     pub detail: BTreeMap<String, String>,
+    /// Counts from 1 with each change of what it says and each decision about it.
+    pub revision: u64,
+    /// Who sees to it; empty for nobody.
+    pub assignee: String,
+    /// What people say of it.
+    pub note: String,
+    /// Who changed it last; empty where nobody has.
+    pub updated_by: String,
+    /// The leader's time when somebody changed it last.
+    pub updated_at: Option<Timestamp>,
 }
 
 record!(Finding {
@@ -88,6 +143,11 @@ record!(Finding {
     changed_at,
     evidence,
     detail,
+    revision,
+    assignee,
+    note,
+    updated_by,
+    updated_at,
 });
 
 impl Entity for Finding {

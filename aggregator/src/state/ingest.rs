@@ -18,6 +18,9 @@ use super::receipt::{BatchReceipt, Receipt};
 use super::sensors::Fork;
 use super::{Entry, State};
 
+/// Events whose devices are fetched from memory together: a few dozen kilobytes of the first cache.
+pub(super) const WARMED_EVENTS: usize = 32;
+
 /// What the events of one batch come to, beside what they say of devices.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -122,9 +125,12 @@ impl State {
         if let Some(sensor) = self.sensors.get_mut(&submission.sensor) {
             run.learn_interfaces(sensor, batch);
         }
-        for (position, event) in batch.events.iter().enumerate() {
-            entry.position = position as u32;
-            self.observe(entry, &place, &mut run, batch, event);
+        for (at, events) in batch.events.chunks(WARMED_EVENTS).enumerate() {
+            self.warm(&mut run, events);
+            for (position, event) in events.iter().enumerate() {
+                entry.position = (at * WARMED_EVENTS + position) as u32;
+                self.observe(entry, &place, &mut run, batch, event);
+            }
         }
         if let Some(window) = run.window {
             self.windows.insert(site_key, window);

@@ -1,14 +1,9 @@
-//! Which device an event is about, looked up again after it was applied: for queries and for
-//! rebuilding the index. Changes nothing.
+//! Which device an event is about, looked up again after it was applied: for queries. Changes nothing.
 
 use wardmesh_common::id::{DeviceId, SensorId};
-use wardmesh_common::time::Timestamp;
-use wardmesh_common::wire::frame::Frame;
-use wardmesh_common::wire::v1::{self, ArchivedEvent};
+use wardmesh_common::wire::v1::ArchivedEvent;
 
 use super::State;
-use super::command::Submission;
-use super::effects::AppliedBatch;
 use super::identity::Identities;
 use super::observe::usable;
 
@@ -31,45 +26,11 @@ impl State {
         let identity = identities.choose(mac, ip, party.vlan, interface)?;
         let known = *self.identities.get(&identity.hash(self.hash_key()))?;
         let Some(ip) = ip.filter(|_| known.router) else { return Some(known.device) };
-        let router = self.devices.get(&(sensor.tenant.clone(), known.device))?;
+        let router = self.devices.at(known.slot)?;
         if router.has_ip(ip) {
             return Some(known.device);
         }
         let guest = identities.choose(None, Some(ip), party.vlan, interface)?;
         self.identities.get(&guest.hash(self.hash_key())).map(|guest| guest.device)
-    }
-
-    /// The index row of a submission as applying it gave, from its bytes alone; `None` where it is no
-    /// batch of a known sensor.
-    #[must_use]
-    pub fn row_of(
-        &self,
-        ordinal: u32,
-        submission: &Submission,
-        received_at: Timestamp,
-        scratch: &mut Vec<u8>,
-    ) -> Option<AppliedBatch> {
-        let sensor = self.sensors.get(&submission.sensor)?;
-        let frame = Frame::open(&submission.frame).ok()?;
-        let batch = v1::open(frame.archive(scratch).ok()?, frame.header.events).ok()?;
-        let times = || batch.events.iter().map(ArchivedEvent::observed_at);
-        let of = |event| self.device_of(sensor.id, batch.interface(event), event);
-        let mut devices: Vec<_> = batch.events.iter().filter_map(of).collect();
-        devices.sort_unstable();
-        devices.dedup();
-        Some(AppliedBatch {
-            ordinal,
-            tenant: sensor.tenant.clone(),
-            site: sensor.site.clone(),
-            sensor: sensor.id,
-            epoch: frame.header.epoch,
-            lane: frame.header.lane,
-            seq: frame.header.seq,
-            events: frame.header.events,
-            observed_min: times().min().unwrap_or_default(),
-            observed_max: times().max().unwrap_or_default(),
-            received_at,
-            devices,
-        })
     }
 }

@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use wardmesh_common::id::{ClusterId, DeviceId, FindingId, MintedId, SiteId, TenantId};
-use wardmesh_common::map::{HashKey, ShardedMap};
+use wardmesh_common::map::{HashKey, Prehashed, ShardedMap, Slot};
 use wardmesh_common::time::Timestamp;
 
 pub mod classify;
@@ -31,9 +31,9 @@ mod read;
 pub mod receipt;
 pub(crate) mod record;
 mod registry;
+pub mod retired;
 mod room;
 pub mod sensors;
-pub mod sift;
 pub mod sites;
 pub mod snapshot;
 pub mod source;
@@ -43,6 +43,7 @@ pub(crate) mod testkit;
 #[cfg(test)]
 mod tests;
 mod track;
+mod update;
 mod words;
 
 use command::{Action, Command};
@@ -53,6 +54,7 @@ use findings::{Cause, EventRef, Finding};
 use merge::Window;
 use receipt::{BatchReceipt, Receipt};
 use record::Record;
+use retired::RetiredNode;
 use sensors::Sensor;
 use sites::Site;
 use table::Table;
@@ -71,12 +73,16 @@ pub struct State {
     sensors: Table<Sensor>,
     devices: Table<Device>,
     findings: Table<Finding>,
+    /// Nodes whose ids are never used again.
+    retired: Table<RetiredNode>,
     /// For sites with several sensors.
     windows: BTreeMap<(TenantId, SiteId), Arc<Window>>,
     /// Which device an identity is, by its keyed hash; follows from `devices`.
-    identities: ShardedMap<u128, Known>,
+    identities: ShardedMap<u128, Known, Prehashed>,
     /// Which finding a cause has; follows from `findings`.
     causes: ShardedMap<Cause, FindingId>,
+    /// Findings that are neither resolved nor suppressed; follows from `findings`.
+    pending_findings: usize,
     scratch: Scratch,
 }
 
@@ -97,6 +103,7 @@ record::record!(Core { cluster, key, admin_token, at, findings_refused, devices_
 #[derive(Clone, Copy, Debug)]
 struct Known {
     device: DeviceId,
+    slot: Slot,
     router: bool,
 }
 
@@ -159,9 +166,11 @@ impl State {
             sensors: Table::new(key),
             devices: Table::new(key),
             findings: Table::new(key),
+            retired: Table::new(key),
             windows: BTreeMap::new(),
-            identities: ShardedMap::new(key),
+            identities: ShardedMap::new(Prehashed),
             causes: ShardedMap::new(key),
+            pending_findings: 0,
             scratch: Scratch::default(),
         }
     }
@@ -200,6 +209,7 @@ impl State {
             (Some(_), Action::Enrol(enrol)) => self.enrol(enrol),
             (Some(_), Action::Revoke(sensor)) => self.revoke(*sensor),
             (Some(_), Action::Tick) => Receipt::Done,
+            (Some(_), Action::UpdateFinding(update)) => self.update_finding(update),
             (Some(_), Action::ReportNode(report)) => self.report_node(&mut entry, report),
         };
         self.judge(&mut entry);
@@ -218,6 +228,7 @@ impl State {
         self.sensors.settle(&mut row);
         self.devices.settle(&mut row);
         self.findings.settle(&mut row);
+        self.retired.settle(&mut row);
         self.scratch.row = row;
         self.applied = index;
         self.digests.push(Digest { index, value: self.sum() });
@@ -225,8 +236,13 @@ impl State {
 
     /// The wrapping sum of the keyed hashes of all rows.
     fn sum(&self) -> u64 {
-        let tables =
-            [self.sites.sum(), self.sensors.sum(), self.devices.sum(), self.findings.sum()];
+        let tables = [
+            self.sites.sum(),
+            self.sensors.sum(),
+            self.devices.sum(),
+            self.findings.sum(),
+            self.retired.sum(),
+        ];
         let windows = self.windows.values().map(|window| window.sum());
         tables.into_iter().chain(windows).fold(self.core_hash(), u64::wrapping_add)
     }

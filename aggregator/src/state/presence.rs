@@ -41,11 +41,23 @@ pub struct Presence {
     pub merged: u64,
     /// Its stays in order of time, at most [`VISITS_MAX`]. Events whose time is suspect open none.
     pub visits: Vec<Visit>,
+    /// Stays that were joined to another one because there were too many.
+    pub joined: u64,
     /// The earliest event there.
     pub evidence: EventRef,
 }
 
-record!(Presence { site, first_seen, last_seen, sensors, events, merged, visits, evidence });
+record!(Presence {
+    site,
+    first_seen,
+    last_seen,
+    sensors,
+    events,
+    merged,
+    visits,
+    joined,
+    evidence
+});
 
 impl Presence {
     pub(super) fn new(site: &SiteId, at: Timestamp, evidence: EventRef) -> Self {
@@ -57,6 +69,7 @@ impl Presence {
             events: 0,
             merged: 0,
             visits: Vec::with_capacity(1),
+            joined: 0,
             evidence,
         }
     }
@@ -98,6 +111,7 @@ impl Presence {
         let gaps = self.visits.windows(2).enumerate();
         let gap = |pair: &[Visit]| pair[1].from.since(pair[0].to);
         if let Some((at, _)) = gaps.min_by_key(|(_, pair)| gap(pair)) {
+            self.joined = self.joined.saturating_add(1);
             let later = self.visits.remove(at + 1);
             self.visits[at].to = self.visits[at].to.max(later.to);
         }

@@ -13,17 +13,14 @@ impl State {
     /// Judges the devices and sensors that this command changed.
     pub(super) fn judge(&mut self, entry: &mut Entry) {
         let mut verdicts: Vec<(Cause, Verdict)> = Vec::new();
-        for key in self.devices.changed() {
-            let device = self.devices.get(key).filter(|device| device.sites.len() > 1);
-            let Some(device) = device else { continue };
+        for device in self.devices.changed().filter(|device| device.sites.len() > 1) {
             let subject = stays(device);
             verdicts.extend(RULES.iter().filter_map(|rule| {
                 let verdict = rule.judge(&subject)?;
-                Some((cause(*rule, key.0.clone(), &verdict), verdict))
+                Some((cause(*rule, device.tenant.clone(), &verdict), verdict))
             }));
         }
-        for key in self.sensors.changed() {
-            let Some(sensor) = self.sensors.get(key) else { continue };
+        for sensor in self.sensors.changed() {
             let subject = watch(sensor);
             verdicts.extend(RULES.iter().filter_map(|rule| {
                 let verdict = rule.judge(&subject)?;
@@ -41,20 +38,51 @@ impl State {
             }
             let id = FindingId(entry.mint());
             self.causes.insert(cause.clone(), id);
-            return self.findings.insert(finding(id, cause, entry, verdict));
+            self.count_pending(false, true);
+            self.findings.insert(finding(id, cause, entry, verdict));
+            return;
         };
         let key = (cause.tenant.clone(), id);
         let Some(known) = self.findings.get(&key) else { return };
-        let mut next = finding(id, cause, entry, verdict);
-        next.status = known.status;
-        next.raised_at = known.raised_at;
-        let same = next.rule == known.rule && next.sites == known.sites;
-        if same {
-            next.changed_at = known.changed_at;
+        let next = succeeded(known, finding(id, cause, entry, verdict));
+        if next == *known {
+            return;
         }
-        if next != *known {
-            self.findings.insert(next);
-        }
+        let (was, is) = (known.status.is_pending(), next.status.is_pending());
+        self.count_pending(was, is);
+        self.findings.insert(next);
+    }
+}
+
+/// What is known of a finding, after its rule has spoken again.
+fn succeeded(known: &Finding, mut next: Finding) -> Finding {
+    next.raised_at = known.raised_at;
+    next.assignee.clone_from(&known.assignee);
+    next.note.clone_from(&known.note);
+    next.updated_by.clone_from(&known.updated_by);
+    next.updated_at = known.updated_at;
+    next.status = if reopens(known, &next) { Status::Open } else { known.status };
+    let same = next.rule == known.rule
+        && next.severity == known.severity
+        && next.sites == known.sites
+        && next.devices == known.devices
+        && next.status == known.status;
+    next.revision = known.revision.saturating_add(u64::from(!same));
+    if same {
+        next.changed_at = known.changed_at;
+    }
+    next
+}
+
+/// Whether there is more than what was dealt with: it happened again, elsewhere too, or is graver. What
+/// was only seen is open again where it became graver, for that is not what was seen.
+fn reopens(known: &Finding, next: &Finding) -> bool {
+    let graver = next.severity > known.severity;
+    let elsewhere = next.sites.iter().any(|site| !known.sites.contains(site));
+    match known.status {
+        Status::Resolved => graver || elsewhere || next.count > known.count,
+        Status::Ack => graver,
+        Status::Open | Status::InProgress | Status::Suppressed => false,
     }
 }
 
@@ -79,6 +107,11 @@ fn finding(id: FindingId, cause: Cause, entry: &Entry, verdict: Verdict) -> Find
         changed_at: entry.at,
         evidence: verdict.evidence,
         detail: verdict.detail,
+        revision: 1,
+        assignee: String::new(),
+        note: String::new(),
+        updated_by: String::new(),
+        updated_at: None,
     }
 }
 
@@ -92,6 +125,7 @@ fn stays(device: &Device) -> Subject<'_> {
         first_seen: presence.first_seen,
         last_seen: presence.last_seen,
         visits: &presence.visits,
+        joined: presence.joined,
         evidence: presence.evidence,
     });
     Subject::Device(Stays { device: device.id, mac, stays: stays.collect() })

@@ -77,6 +77,14 @@ impl State {
         self.devices.range((from, Bound::Included(id(u128::MAX))))
     }
 
+    /// All tenants' devices in the order of tenants and ids, after one.
+    pub fn devices_of_all(
+        &self,
+        after: Option<(TenantId, DeviceId)>,
+    ) -> impl Iterator<Item = &Device> {
+        self.devices.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded))
+    }
+
     /// One device.
     #[must_use]
     pub fn device(&self, tenant: &TenantId, id: DeviceId) -> Option<&Device> {
@@ -141,10 +149,17 @@ impl State {
         self.findings.range((from, Bound::Included(id(u128::MAX))))
     }
 
-    /// Findings of all tenants.
+    /// Findings of all tenants that are neither resolved nor suppressed.
     #[must_use]
-    pub fn finding_count(&self) -> usize {
-        self.findings.len()
+    pub fn pending_finding_count(&self) -> usize {
+        self.pending_findings
+    }
+
+    /// The keyed hash of a finding as it stands, the same on every replica: another one for each
+    /// change of it.
+    #[must_use]
+    pub fn finding_hash(&self, tenant: &TenantId, id: FindingId) -> Option<u64> {
+        self.findings.hash_of(&(tenant.clone(), id))
     }
 
     /// One finding.

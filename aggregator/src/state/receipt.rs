@@ -20,6 +20,18 @@ pub enum Receipt {
     Refused(String),
     /// The cluster exists already.
     Founded(ClusterId),
+    /// The finding was changed.
+    Updated {
+        /// The revision that it has now.
+        revision: u64,
+    },
+    /// The finding has another revision than was expected: nothing was changed.
+    Stale {
+        /// The revision that it has.
+        revision: u64,
+    },
+    /// There is no such thing: nothing was changed.
+    NotFound,
 }
 
 /// What became of one batch.

@@ -180,5 +180,10 @@ fn add(counts: &mut BTreeMap<String, u64>, name: &str, count: u64, limit: usize)
 
 /// The part of a text that is kept.
 pub(super) fn clipped(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(TEXT_LENGTH_MAX)).unwrap_or_default()
+    clipped_to(text, TEXT_LENGTH_MAX)
+}
+
+/// The first bytes of a text, whole characters.
+pub(super) fn clipped_to(text: &str, length_max: usize) -> &str {
+    text.get(..text.floor_char_boundary(length_max)).unwrap_or_default()
 }

@@ -9,7 +9,7 @@
 
 use std::io::{self, Read, Write};
 
-use wardmesh_common::map::{HashKey, ShardedMap};
+use wardmesh_common::map::{HashKey, Prehashed, ShardedMap};
 
 use super::digest::Digests;
 use super::record::Record;
@@ -64,6 +64,7 @@ impl State {
         write_table(to, &self.sensors, &mut row)?;
         write_table(to, &self.devices, &mut row)?;
         write_table(to, &self.findings, &mut row)?;
+        write_table(to, &self.retired, &mut row)?;
         to.write_all(&(self.windows.len() as u32).to_le_bytes())?;
         for (site, window) in &self.windows {
             write_row(to, site, &mut row)?;
@@ -97,9 +98,11 @@ impl State {
             sensors: read_table(from, key, "sensors", &mut row)?,
             devices: read_table(from, key, "devices", &mut row)?,
             findings: read_table(from, key, "findings", &mut row)?,
+            retired: read_table(from, key, "retired nodes", &mut row)?,
             windows: Default::default(),
-            identities: ShardedMap::new(key),
+            identities: ShardedMap::new(Prehashed),
             causes: ShardedMap::new(key),
+            pending_findings: 0,
             scratch: Scratch::default(),
         };
         state.read_windows(from, &mut row)?;
@@ -132,12 +135,13 @@ impl State {
     /// Rebuilds what follows from the rows.
     fn index(&mut self) {
         let key = self.hash_key();
-        for device in self.devices.in_row_order() {
-            let known = Known { device: device.id, router: device.router };
+        for (slot, device) in self.devices.in_slots() {
+            let known = Known { device: device.id, slot, router: device.router };
             self.identities.insert(device.identity.hash(key), known);
         }
         for finding in self.findings.in_row_order() {
             self.causes.insert(finding.cause.clone(), finding.id);
+            self.pending_findings += usize::from(finding.status.is_pending());
         }
     }
 }

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use wardmesh_common::map::{HashKey, ShardedMap};
+use wardmesh_common::map::{HashKey, ShardedMap, Slot};
 
 use super::order::Order;
 use super::record::Record;
@@ -37,7 +37,7 @@ pub(super) struct Table<E: Entity> {
     key: HashKey,
     rows: ShardedMap<E::Key, Row<E>>,
     order: Order<E::Key>,
-    changed: Vec<E::Key>,
+    changed: Vec<Slot>,
     sum: u64,
 }
 
@@ -55,28 +55,46 @@ impl<E: Entity> Table<E> {
         self.rows.get(key).map(|row| row.entity.as_ref())
     }
 
+    /// The entity at a slot, where it stays: none is ever removed.
+    pub(super) fn at(&self, slot: Slot) -> Option<&E> {
+        self.rows.at(slot).map(|row| row.entity.as_ref())
+    }
+
+    /// The keyed hash of a settled entity.
+    pub(super) fn hash_of(&self, key: &E::Key) -> Option<u64> {
+        self.rows.get(key).map(|row| row.hash)
+    }
+
     /// The entity, to change: it will be hashed again.
     pub(super) fn get_mut(&mut self, key: &E::Key) -> Option<&mut E> {
-        let row = self.rows.get_mut(key)?;
+        let slot = self.rows.slot(key)?;
+        self.at_mut(slot)
+    }
+
+    /// The entity at a slot, to change: it will be hashed again.
+    pub(super) fn at_mut(&mut self, slot: Slot) -> Option<&mut E> {
+        let row = self.rows.at_mut(slot)?;
         if !row.changed {
             row.changed = true;
-            self.changed.push(key.clone());
+            self.changed.push(slot);
         }
         Some(Arc::make_mut(&mut row.entity))
     }
 
-    /// Adds an entity whose key is not there yet; one that is there is replaced.
-    pub(super) fn insert(&mut self, entity: E) {
+    /// Adds an entity whose key is not there yet; one that is there is replaced. Returns its slot.
+    pub(super) fn insert(&mut self, entity: E) -> Option<Slot> {
         let key = entity.key();
-        if self.rows.get(&key).is_some() {
-            if let Some(row) = self.get_mut(&key) {
+        if let Some(slot) = self.rows.slot(&key) {
+            if let Some(row) = self.at_mut(slot) {
                 *row = entity;
             }
-            return;
+            return Some(slot);
         }
         self.rows.insert(key.clone(), Row { entity: Arc::new(entity), hash: 0, changed: true });
-        self.order.insert(key.clone());
-        self.changed.push(key);
+        let slot = self.rows.slot(&key)?;
+        self.order.insert(key);
+        self.changed.push(slot);
+        Some(slot)
     }
 
     /// All keys in order.
@@ -92,16 +110,16 @@ impl<E: Entity> Table<E> {
         self.order.range(bounds).filter_map(|key| self.get(key))
     }
 
-    /// The keys of what this command changed, in the order of the changes.
-    pub(super) fn changed(&self) -> &[E::Key] {
-        &self.changed
+    /// What this command changed, in the order of the changes.
+    pub(super) fn changed(&self) -> impl Iterator<Item = &E> {
+        self.changed.iter().filter_map(|slot| self.at(*slot))
     }
 
     /// Hashes what changed.
     pub(super) fn settle(&mut self, scratch: &mut Vec<u8>) {
         let mut changed = std::mem::take(&mut self.changed);
-        for key in changed.drain(..) {
-            let Some(row) = self.rows.get_mut(&key) else { continue };
+        for slot in changed.drain(..) {
+            let Some(row) = self.rows.at_mut(slot) else { continue };
             let hash = hash(self.key, row.entity.as_ref(), scratch);
             self.sum = self.sum.wrapping_sub(row.hash).wrapping_add(hash);
             (row.hash, row.changed) = (hash, false);
@@ -121,6 +139,11 @@ impl<E: Entity> Table<E> {
         rows.fold(0, |sum, row| {
             sum.wrapping_add(hash(self.key, row.entity.as_ref(), &mut Vec::new()))
         })
+    }
+
+    /// All entities with their slots.
+    pub(super) fn in_slots(&self) -> impl Iterator<Item = (Slot, &E)> {
+        self.rows.slots().filter_map(|slot| Some((slot, self.at(slot)?)))
     }
 
     /// All entities in the rows' own order, which [`insert`](Self::insert) in that order restores.

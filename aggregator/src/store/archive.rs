@@ -1,4 +1,5 @@
-//! The event archive: applied commands, the very bytes of the log, in immutable files.
+//! The event archive: applied commands, the very bytes of the log, and the index rows that applying
+//! them gave, in immutable files.
 //!
 //! The Raft log is purged only through what is archived here, so a file counts only once it is
 //! synced and renamed. Damage is an error that names file and offset; nothing is ever skipped.
@@ -6,6 +7,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -13,12 +15,15 @@ use wardmesh_common::time::Timestamp;
 
 use self::file::SealedFile;
 use self::writer::PartialFile;
-use super::{CommandLog, StoreError};
+use super::{CommandLog, Rows, StoreError, row};
 use crate::state::command::{Action, Command};
 
+mod adopt;
 mod file;
 mod format;
 mod writer;
+
+pub use adopt::FileName;
 
 /// A file is sealed when it has as many bytes: large enough to be few, small enough to fetch anew.
 pub const FILE_BYTES: u64 = 64 * 1024 * 1024;
@@ -40,6 +45,18 @@ pub struct ArchiveFile {
     /// Its length, bytes.
     pub bytes: u64,
 }
+
+/// What is kept of one entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Record {
+    /// The command, as the log has it.
+    command: Bytes,
+    /// The rows of its applied batches, as `row.rs` lays them out.
+    rows: Bytes,
+}
+
+/// Gives the rows of an entry's applied batches, which apply alone knows.
+pub(super) type RowSource<'a> = &'a dyn Fn(u64) -> Result<Rows, StoreError>;
 
 /// How much history a node keeps; what breaks either bound goes. The newest file always stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +87,8 @@ pub struct Archive {
     open: Mutex<VecDeque<Arc<SealedFile>>>,
     /// Held by whoever adds or removes files.
     changing: Mutex<()>,
+    /// The first entry that may be copied from the log; see [`Archive::go_on_from`].
+    floor: AtomicU64,
 }
 
 impl Archive {
@@ -110,7 +129,14 @@ impl Archive {
             files: RwLock::new(files),
             open: Mutex::default(),
             changing: Mutex::default(),
+            floor: AtomicU64::new(0),
         })
+    }
+
+    /// Entries below `first` came with a snapshot from another node: what the log still has of them
+    /// is not copied, since their rows are not known here.
+    pub(super) fn go_on_from(&self, first: u64) {
+        self.floor.fetch_max(first, Ordering::AcqRel);
     }
 
     /// The sealed files, by log index: what a peer may fetch.
@@ -153,15 +179,21 @@ impl Archive {
     ///
     /// # Errors
     /// [`StoreError`]; what was sealed before it stays, and the next call goes on from there.
-    pub fn append(&self, through: u64, log: &dyn CommandLog) -> Result<Option<u64>, StoreError> {
+    pub(super) fn append(
+        &self,
+        through: u64,
+        log: &dyn CommandLog,
+        rows: RowSource<'_>,
+    ) -> Result<Option<u64>, StoreError> {
         let _changing = self.changing.lock();
         loop {
             let archived = self.archived_through();
-            let next = archived.map_or(0, |archived| archived.saturating_add(1)).max(log.first());
+            let next = archived.map_or(0, |archived| archived.saturating_add(1));
+            let next = next.max(log.first()).max(self.floor.load(Ordering::Acquire));
             if next > through || archived == Some(u64::MAX) {
                 return Ok(archived);
             }
-            let path = self.write(next, through, log).inspect_err(|_| {
+            let path = self.write(next, through, log, rows).inspect_err(|_| {
                 writer::discard(&self.folder, next);
             })?;
             self.files.write().push(open_named(&path)?);
@@ -169,7 +201,13 @@ impl Archive {
     }
 
     /// Writes one file from `first` on, no further than `through`.
-    fn write(&self, first: u64, through: u64, log: &dyn CommandLog) -> Result<PathBuf, StoreError> {
+    fn write(
+        &self,
+        first: u64,
+        through: u64,
+        log: &dyn CommandLog,
+        rows: RowSource<'_>,
+    ) -> Result<PathBuf, StoreError> {
         let mut partial = PartialFile::begin(&self.folder, first)?;
         for index in first..=through {
             let bytes = log.read(index).map_err(|cause| StoreError::Log { index, cause })?;
@@ -178,7 +216,8 @@ impl Archive {
                     .map_err(|cause| StoreError::Entry { index, cause: cause.to_string() })?;
                 partial.passed(command.at);
                 if command.action != Action::Tick {
-                    partial.append(index, &bytes)?;
+                    let rows = row::encode_all(&rows(index)?).into();
+                    partial.append(index, &Record { command: bytes, rows })?;
                 }
             }
             if partial.len() >= self.file_bytes {
@@ -193,6 +232,23 @@ impl Archive {
     /// # Errors
     /// [`StoreError::Corrupt`] where they do not hold, [`StoreError::Io`].
     pub fn read(&self, index: u64) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.record(index)?.map(|record| record.command))
+    }
+
+    /// The rows of the batches that were applied at a log index, checked; `None` where nothing of it
+    /// is archived.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(super) fn rows(&self, index: u64) -> Result<Option<Rows>, StoreError> {
+        let Some(record) = self.record(index)? else { return Ok(None) };
+        let rows = row::decode_all(&record.rows);
+        let cause = || "its rows cannot be read: another version of this program wrote them";
+        rows.map(|rows| Some(rows.into()))
+            .ok_or_else(|| StoreError::Entry { index, cause: cause().to_owned() })
+    }
+
+    fn record(&self, index: u64) -> Result<Option<Record>, StoreError> {
         let path = {
             let files = self.files.read();
             let after = files.partition_point(|file| file.through < index);
@@ -225,30 +281,6 @@ impl Archive {
         }
         open.push_back(Arc::clone(&file));
         Ok(file)
-    }
-
-    /// Takes in a file that was fetched from another node into this volume: every record is
-    /// checked before it counts.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`], or [`StoreError::Misplaced`] where its entries are here already.
-    pub fn adopt(&self, fetched: &Path) -> Result<ArchiveFile, StoreError> {
-        let _changing = self.changing.lock();
-        let sealed = SealedFile::open(fetched)?;
-        sealed.verify()?;
-        let ArchiveFile { first, through, .. } = sealed.summary;
-        let at = self.files.read().partition_point(|file| file.through < first);
-        if self.files.read().get(at).is_some_and(|file| file.first <= through) {
-            let what = "another file holds the same entries";
-            return Err(StoreError::Misplaced { path: fetched.to_owned(), what });
-        }
-        let file = std::fs::File::open(fetched).map_err(StoreError::io("open", fetched))?;
-        file.sync_all().map_err(StoreError::io("sync", fetched))?;
-        let path = self.folder.join(file::name(first, through));
-        writer::publish(fetched, &path)?;
-        let summary = ArchiveFile { path, ..sealed.summary };
-        self.files.write().insert(at, summary.clone());
-        Ok(summary)
     }
 
     /// Removes whole files, the oldest first, until both bounds hold or one file is left.

@@ -16,9 +16,9 @@ pub enum StoreError {
         /// The operating system's answer.
         cause: io::Error,
     },
-    /// An archive file does not hold what was written: bring it back from another node.
+    /// An archive file does not hold what was written.
     #[error(
-        "{path} is damaged at byte {offset}: {what}; move it away and fetch it from another node"
+        "{path} is damaged at byte {offset}: {what}; do not start this node again on this volume; replace it by an empty node: 'wardmesh cluster replace <id> --with <address>', see docs/operations.md"
     )]
     Corrupt {
         /// The file.
@@ -61,6 +61,11 @@ pub enum StoreError {
     /// The index names an entry that neither the log nor the archive has.
     #[error("entry {0} is in the query index but neither in the log nor in the archive")]
     Missing(u64),
+    /// Applied entries' rows did not fit into memory before they could be archived.
+    #[error(
+        "the rows of entry {0} were not kept: the archive could not be written for too long; see why, then restart the node, which applies the entry again"
+    )]
+    RowsLost(u64),
     /// An entry's bytes are not what the index or the log's format says.
     #[error("entry {index} cannot be used: {cause}")]
     Entry {
@@ -71,7 +76,36 @@ pub enum StoreError {
     },
 }
 
+impl From<StoreError> for io::Error {
+    fn from(error: StoreError) -> Self {
+        let kind = match &error {
+            StoreError::Io { cause, .. } | StoreError::Log { cause, .. } => cause.kind(),
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
 impl StoreError {
+    /// Whether what was asked for is not on the disk, or no more.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { cause, .. } if cause.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Whether bytes that this node wrote are not what it wrote: it must not serve any more. The
+    /// index is derived and no such case.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } | Self::Misplaced { .. } => true,
+            Self::Log { cause, .. } => {
+                matches!(cause.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether a sync failed for another reason than want of room: what the disk then holds is
     /// unknown, and trying again may succeed without having written anything.
     #[must_use]

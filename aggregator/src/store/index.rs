@@ -21,9 +21,10 @@ use wardmesh_common::time::Timestamp;
 use self::meta::Meta;
 use self::writer::{Message, Writer};
 use super::key::{self, Place, Subject};
-use super::{StoreError, row};
+use super::{Rows, StoreError, row};
 use crate::state::effects::AppliedBatch;
 
+mod cover;
 mod meta;
 mod opening;
 mod writer;
@@ -77,6 +78,9 @@ pub struct Progress {
     pub next: u64,
     /// Entries below it whose rows are missing: answers are incomplete there.
     pub missing: Option<Missing>,
+    /// Rows of entries below it are not here and not waited for: history has begun there, or what
+    /// was before is still being fetched from peers.
+    pub from: u64,
     /// The most by which an event's time was ever ahead of the leader's when it was applied.
     pub ahead: Duration,
     /// Why nothing more is written, if so.
@@ -85,7 +89,7 @@ pub struct Progress {
 
 impl Progress {
     fn follow(&mut self, meta: &Meta) {
-        (self.next, self.missing) = (meta.next, meta.missing);
+        (self.next, self.missing, self.from) = (meta.next, meta.missing, meta.from);
         self.ahead = Duration::from_nanos(meta.ahead);
     }
 }
@@ -156,7 +160,8 @@ impl Index {
 
     /// Hands over the rows of an applied entry; every entry's, in order, also where it has none.
     /// Never blocks: where the writer is too far behind, the entry becomes [`Progress::missing`].
-    pub fn commit(&self, index: u64, batches: Vec<AppliedBatch>) {
+    pub fn commit(&self, index: u64, batches: impl Into<Rows>) {
+        let batches = batches.into();
         let sent = self
             .messages
             .as_ref()
@@ -168,8 +173,24 @@ impl Index {
 
     /// Feeds an entry that is missing, in rising order; those passed over are taken to have no
     /// batches. Waits for room.
-    pub fn refeed(&self, index: u64, batches: Vec<AppliedBatch>) {
-        self.send(Message::Refeed { index, batches });
+    pub fn refeed(&self, index: u64, batches: impl Into<Rows>) {
+        self.send(Message::Refeed { index, batches: batches.into() });
+    }
+
+    /// Entries below `from` came with a snapshot: their rows are neither here nor missing.
+    pub fn begin_at(&self, from: u64) {
+        self.send(Message::Begin { from });
+    }
+
+    /// Feeds an entry below [`Progress::from`], in any order; it is seen only once
+    /// [`extend_to`](Self::extend_to) has come as far. Waits for room.
+    pub fn feed_below(&self, index: u64, batches: impl Into<Rows>) {
+        self.send(Message::Below { index, batches: batches.into() });
+    }
+
+    /// All entries from `from` on have been fed.
+    pub fn extend_to(&self, from: u64) {
+        self.send(Message::Extend { from });
     }
 
     /// Removes rows of entries below `below`, in the background.
@@ -275,19 +296,20 @@ impl Index {
         let Some(subject) = subject else {
             return self.visit_range(tenant, from, end, &mut visitor).map(drop);
         };
-        let first = key::subject(tenant, subject, key::block(from.index));
+        let first = key::subject(tenant, subject, key::group(key::block(from.index)));
         let last = key::subject(tenant, subject, u64::MAX);
+        let mut next = from;
         for entry in self.db.range(first..=last) {
-            let (found, _) = entry.map_err(StoreError::index)?;
-            let block = key::read_block(&found).unwrap_or(u64::MAX);
-            let begin = block.saturating_mul(key::BLOCK_ENTRIES);
-            let (begin, end) = (
-                Place { index: begin, ordinal: 0 }.max(from),
-                Place { index: begin.saturating_add(key::BLOCK_ENTRIES - 1), ordinal: u32::MAX },
-            );
-            if self.visit_range(tenant, begin, end, &mut visitor)?.is_break() {
+            let (key, value) = entry.map_err(StoreError::index)?;
+            let blocks = cover::blocks(&key, &value).ok_or_else(damaged)?;
+            let place =
+                |block: u64| Place { index: block.saturating_mul(key::BLOCK_ENTRIES), ordinal: 0 };
+            // Rows may overlap, and the first may end before the place that is asked for.
+            let (begin, end) = (place(blocks.start).max(next), place(blocks.end));
+            if begin < end && self.visit_range(tenant, begin, end, &mut visitor)?.is_break() {
                 break;
             }
+            next = next.max(end);
         }
         Ok(())
     }
@@ -296,10 +318,10 @@ impl Index {
         &self,
         tenant: &TenantId,
         from: Place,
-        through: Place,
+        until: Place,
         visitor: &mut impl FnMut(u64, AppliedBatch) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<ControlFlow<()>, StoreError> {
-        for entry in self.db.range(key::batch(tenant, from)..=key::batch(tenant, through)) {
+        for entry in self.db.range(key::batch(tenant, from)..key::batch(tenant, until)) {
             let (key, value) = entry.map_err(StoreError::index)?;
             let (place, batch) = read(&key, &value).ok_or_else(damaged)?;
             if visitor(place.index, batch)?.is_break() {

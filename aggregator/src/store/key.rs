@@ -3,7 +3,7 @@
 //! ```text
 //! meta     0                                              →  see index/meta.rs
 //! batches  1 · tenant · log index u64 · ordinal u32       →  see row.rs
-//! blocks   2 sensor | 3 site | 4 device · tenant · subject · block u64  →  nothing
+//! blocks   2 sensor | 3 site | 4 device · tenant · subject · block u64  →  blocks from it on, u8
 //! ```
 //! Numbers are big-endian, names have one byte of length before them.
 
@@ -15,6 +15,9 @@ use super::fields::Fields;
 /// one key instead of 64 (a sled key costs 11 to 18 µs), and a reader scans at most so many.
 pub(super) const BLOCK_ENTRIES: u64 = 64;
 
+/// Blocks in a group. A row never stands for blocks of two groups, and whole groups are forgotten.
+pub(super) const BLOCKS_PER_GROUP: u64 = 16;
+
 /// Where the index keeps what it knows of itself.
 pub(super) const META: [u8; 1] = [0];
 
@@ -25,7 +28,7 @@ const SITE: u8 = 3;
 const DEVICE: u8 = 4;
 
 /// What events are asked for by.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Subject {
     Sensor(SensorId),
     Site(SiteId),
@@ -42,6 +45,11 @@ pub(super) struct Place {
 /// The block of a log index.
 pub(super) fn block(index: u64) -> u64 {
     index / BLOCK_ENTRIES
+}
+
+/// The first block of a block's group.
+pub(super) fn group(block: u64) -> u64 {
+    block - block % BLOCKS_PER_GROUP
 }
 
 fn begin(table: u8, tenant: &TenantId) -> Vec<u8> {
@@ -98,7 +106,7 @@ fn subject_prefix(tenant: &TenantId, subject: &Subject) -> Vec<u8> {
     }
 }
 
-/// The row that says: this block has batches of this subject.
+/// The row that says: this block has batches of this subject, and those after it may have some.
 pub(super) fn subject(tenant: &TenantId, subject: &Subject, block: u64) -> Vec<u8> {
     let mut key = subject_prefix(tenant, subject);
     key.extend_from_slice(&block.to_be_bytes());

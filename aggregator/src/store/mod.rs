@@ -5,7 +5,8 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ mod fields;
 mod fixture;
 pub mod index;
 mod key;
+mod pending;
 mod query;
 mod row;
 
@@ -34,6 +36,10 @@ pub use query::{
 use self::archive::{Archive, Retention, Retired};
 use self::events::Sources;
 use self::index::{Expected, Index, Missing, Progress, Rebuild};
+use self::pending::Pending;
+
+/// The rows of one entry's applied batches, shared by index and archive.
+pub(crate) type Rows = Arc<[AppliedBatch]>;
 
 /// Where committed commands can be read back by log index: the Raft log.
 pub trait CommandLog: Send + Sync {
@@ -53,10 +59,9 @@ pub trait CommandLog: Send + Sync {
 pub struct Opening {
     /// The cluster, once the restored state knows it.
     pub cluster: Option<ClusterId>,
-    /// The first entry that apply will deliver: the one after the restored snapshot.
+    /// The first entry that apply will deliver: the one after the restored snapshot, which is no
+    /// newer than what is archived unless it came from another node.
     pub next: u64,
-    /// The first log index that is not purged.
-    pub log_first: u64,
 }
 
 /// Bytes on disk.
@@ -69,10 +74,20 @@ pub struct DiskBytes {
 }
 
 /// A node's store.
-#[derive(Debug)]
 pub struct Store {
     archive: Archive,
     index: Index,
+    pending: Pending,
+    /// The last entry that a peer asked to have archived.
+    wanted: AtomicU64,
+    /// Where entries come from, once it is open.
+    log: OnceLock<Box<dyn CommandLog>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("archive", &self.archive).finish_non_exhaustive()
+    }
 }
 
 impl Store {
@@ -91,13 +106,55 @@ impl Store {
         archive: Archive,
         opening: &Opening,
     ) -> Result<(Self, Rebuild), StoreError> {
-        let Opening { cluster, next, log_first } = *opening;
-        let history_from = history_from(&archive, log_first);
+        let Opening { cluster, next } = *opening;
+        // A snapshot of this node's own is never ahead of its archive: this one is from another.
+        let brought = next > 1 && archive.archived_through() < Some(next - 1);
+        let history_from = match archive.history_from() {
+            _ if brought => next,
+            Some(from) => from,
+            None => 0,
+        };
+        if brought {
+            archive.go_on_from(next);
+        }
         let expected = Expected { cluster, next, history_from };
         let (index, rebuild) = Index::open(&folder.join("index"), &expected)?;
         // What retention removed before a crash.
-        index.forget(history_from);
-        Ok((Self { archive, index }, rebuild))
+        index.forget(archive.history_from().unwrap_or(0).min(history_from));
+        let (pending, wanted) = (Pending::default(), AtomicU64::new(0));
+        Ok((Self { archive, index, pending, wanted, log: OnceLock::new() }, rebuild))
+    }
+
+    /// Told the log before the first entry of it is committed; the first one stays.
+    pub fn attach(&self, log: Box<dyn CommandLog>) {
+        // A node has one log.
+        let _ = self.log.set(log);
+    }
+
+    /// Archives entries through `index` and makes the index last as far: a snapshot will stand for
+    /// them, so that they are not applied again, and only applying tells which batches were taken.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn keep(&self, index: u64) -> Result<(), StoreError> {
+        if let Some(log) = self.log.get() {
+            self.archive_up_to(index, &**log)?;
+        }
+        self.flush();
+        Ok(())
+    }
+
+    /// A snapshot of entry `index` was restored. Where it came from another node, the entries up to
+    /// it were never applied here: history begins after it, until peers' files are adopted.
+    pub fn restored(&self, index: u64) {
+        if self.archive.archived_through() >= Some(index) {
+            return;
+        }
+        let next = index.saturating_add(1);
+        self.archive.go_on_from(next);
+        self.pending.forget(index);
+        self.index.begin_at(next);
+        self.index.flush();
     }
 
     /// Has the query index wait while its volume is full: sled is of no use any more after a write that
@@ -109,13 +166,63 @@ impl Store {
     /// Hands over an applied entry's rows: every entry's, in order, also one without batches.
     /// Never blocks; entries that were committed before are passed over.
     pub fn commit(&self, index: u64, batches: Vec<AppliedBatch>) {
-        self.index.commit(index, batches);
+        let rows = Rows::from(batches);
+        if self.archive.archived_through() < Some(index) {
+            self.pending.put(index, &rows);
+        }
+        self.index.commit(index, rows);
     }
 
-    /// Feeds an entry of [`missing`](Self::missing), in rising order; entries without batches may
-    /// be left out, but the last one is fed in any case.
-    pub fn refeed(&self, index: u64, batches: Vec<AppliedBatch>) {
-        self.index.refeed(index, batches);
+    /// Feeds the index the entries of [`missing`](Self::missing), until `stop` says so.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the archive cannot be read.
+    pub fn refeed(&self, missing: Missing, stop: &dyn Fn() -> bool) -> Result<(), StoreError> {
+        for index in missing.from..=missing.through {
+            if stop() {
+                return Ok(());
+            }
+            let rows = self.rows(index)?;
+            if !rows.is_empty() || index == missing.through {
+                self.index.refeed(index, rows);
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of an applied entry: apply's own, from memory or from the archive.
+    fn rows(&self, index: u64) -> Result<Rows, StoreError> {
+        if let Some(rows) = self.pending.of(index)? {
+            return Ok(rows);
+        }
+        Ok(self.archive.rows(index)?.unwrap_or_default())
+    }
+
+    /// Feeds the index the newest archive file that lies before where it begins, so that history
+    /// begins earlier; whether there was one. Blocking.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the archive cannot be read.
+    pub fn extend_index(&self, stop: &dyn Fn() -> bool) -> Result<bool, StoreError> {
+        let from = self.index.progress().from;
+        let Some(last) = from.checked_sub(1) else { return Ok(false) };
+        let files = self.archive.files();
+        let Some(file) = files.iter().find(|file| (file.first..=file.through).contains(&last))
+        else {
+            return Ok(false);
+        };
+        for index in (file.first..=last).rev() {
+            if stop() {
+                return Ok(false);
+            }
+            let rows = self.archive.rows(index)?.unwrap_or_default();
+            if !rows.is_empty() {
+                self.index.feed_below(index, rows);
+            }
+        }
+        self.index.extend_to(file.first);
+        self.index.flush();
+        Ok(true)
     }
 
     /// Entries whose rows are to be fed again: after opening, after a snapshot from another node,
@@ -205,7 +312,21 @@ impl Store {
         index: u64,
         log: &dyn CommandLog,
     ) -> Result<Option<u64>, StoreError> {
-        self.archive.append(index, log)
+        let rows = |index| Ok(self.pending.of(index)?.unwrap_or_default());
+        let archived = self.archive.append(index, log, &rows)?;
+        self.pending.forget(archived.unwrap_or(0));
+        Ok(archived)
+    }
+
+    /// A peer wants to fetch entries through `index`, which are to be archived soon.
+    pub fn want_archived(&self, index: u64) {
+        self.wanted.fetch_max(index, Ordering::AcqRel);
+    }
+
+    /// The last entry that a peer asked to have archived; 0 for none.
+    #[must_use]
+    pub fn wanted(&self) -> u64 {
+        self.wanted.load(Ordering::Acquire)
     }
 
     /// The last log index that is archived.
@@ -217,7 +338,7 @@ impl Store {
     /// The first log index from which on every event is still here.
     #[must_use]
     pub fn history_from(&self, log: &dyn CommandLog) -> u64 {
-        history_from(&self.archive, log.first())
+        history_from(&self.archive, log.first()).max(self.index.progress().from)
     }
 
     /// Removes the oldest archive files past a retention, and their rows in the background.

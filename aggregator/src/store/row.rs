@@ -61,6 +61,32 @@ pub(super) fn decode(tenant: TenantId, ordinal: u32, bytes: &[u8]) -> Option<App
     })
 }
 
+/// The rows of one entry, with what the index keeps in their keys: for the archive.
+pub(super) fn encode_all(batches: &[AppliedBatch]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for batch in batches {
+        push_name(&mut bytes, batch.tenant.as_str());
+        bytes.extend_from_slice(&batch.ordinal.to_le_bytes());
+        let row = encode(batch);
+        bytes.extend_from_slice(&(row.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&row);
+    }
+    bytes
+}
+
+/// Reads what [`encode_all`] wrote; `None` where it is damaged.
+pub(super) fn decode_all(bytes: &[u8]) -> Option<Vec<AppliedBatch>> {
+    let mut fields = Fields(bytes);
+    let mut batches = Vec::new();
+    while !fields.0.is_empty() {
+        let tenant = fields.name()?.parse().ok()?;
+        let ordinal = fields.u32()?;
+        let length = fields.u32()? as usize;
+        batches.push(decode(tenant, ordinal, fields.bytes(length)?)?);
+    }
+    Some(batches)
+}
+
 /// What a batch is found by.
 pub(super) fn subjects(batch: &AppliedBatch) -> impl Iterator<Item = Subject> {
     let devices = batch.devices.iter().copied().map(Subject::Device);

@@ -8,20 +8,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use wardmesh_common::id::SensorId;
 use wardmesh_common::time::Timestamp;
 
+use super::archive::FileName;
 use super::fixture::{Dice, Fleet, device, resolve, tenant};
 use super::*;
 
 const SMALL_FILE_BYTES: u64 = 16_384;
 
-fn open(folder: &Path, next: u64, log: &dyn CommandLog) -> (Store, Rebuild) {
+fn open(folder: &Path, next: u64) -> (Store, Rebuild) {
     let archive = Archive::with_file_bytes(&folder.join("archive"), SMALL_FILE_BYTES).unwrap();
-    let opening = Opening { cluster: None, next, log_first: log.first() };
+    let opening = Opening { cluster: None, next };
     Store::with_archive(folder, archive, &opening).unwrap()
 }
 
 /// A store that a fleet's entries went through, the older half archived and purged from the log.
 fn filled(folder: &Path, fleet: &Fleet) -> Store {
-    let (store, _) = open(folder, 0, &fleet.log);
+    let (store, _) = open(folder, 0);
     (0..fleet.next).for_each(|entry| store.commit(entry, fleet.rows(entry)));
     store.flush();
     assert_eq!(store.missing(&fleet.log), None);
@@ -137,16 +138,24 @@ fn what_retention_removed_is_not_found_and_the_page_says_so() {
         assert_eq!(store.events(&query, &fleet.log, &resolve).unwrap().history_from, history_from);
     }
     drop(store);
-    let (_, rebuild) = open(folder.path(), 400, &fleet.log);
+    let (_, rebuild) = open(folder.path(), 201);
     assert_eq!(rebuild, Rebuild::None);
 }
 
 #[test]
-fn a_snapshot_from_another_node_leaves_no_row_to_wait_for() {
-    let (folder, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(100));
-    let (store, _) = open(folder.path(), 0, &fleet.log);
+fn after_a_snapshot_from_another_node_history_comes_back_from_its_peers() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut fleet = Fleet::after(70);
+    // A peer whose files are cut elsewhere.
+    let peer = filled(other.path(), &fleet);
+    assert_eq!(peer.archive_up_to(69, &fleet.log).unwrap(), Some(69));
+    fleet = Fleet::after(100);
+    let (store, _) = open(folder.path(), 0);
     (0..20).for_each(|entry| store.commit(entry, fleet.rows(entry)));
     store.archive_up_to(10, &fleet.log).unwrap();
+    // What the log still has of entries that were not applied here is not taken from it.
+    store.restored(59);
+    assert_eq!(store.archive_up_to(59, &fleet.log).unwrap(), Some(10));
     fleet.log.purge(59);
     (60..100).for_each(|entry| store.commit(entry, fleet.rows(entry)));
     store.flush();
@@ -159,12 +168,43 @@ fn a_snapshot_from_another_node_leaves_no_row_to_wait_for() {
     fleet.log.purge(99);
     assert_eq!(store.history_from(&fleet.log), 60);
     assert!(store.events(&query, &fleet.log, &resolve).unwrap().events == page.events);
+
+    let mut history = vec![60];
+    for file in peer.archive().files().iter().rev() {
+        let name = FileName { first: file.first, through: file.through };
+        let fetched = store.archive().fetched_path(name);
+        fs::copy(&file.path, &fetched).unwrap();
+        match store.archive().adopt(&fetched, *history.last().unwrap()) {
+            Ok(_) => {}
+            Err(StoreError::Misplaced { .. }) => continue,
+            Err(error) => panic!("{error}"),
+        }
+        // Until its rows are fed, nothing of it is promised.
+        assert_eq!(store.history_from(&fleet.log), *history.last().unwrap());
+        assert!(store.extend_index(&|| false).unwrap());
+        history.push(store.history_from(&fleet.log));
+    }
+    while store.extend_index(&|| false).unwrap() {}
+    assert!(history.len() > 3 && history.is_sorted_by(|a, b| a > b), "{history:?}");
+    assert_eq!((store.history_from(&fleet.log), store.missing(&fleet.log)), (0, None));
+    let mut dice = Dice(8);
+    for query in queries() {
+        assert!(turn(&store, &fleet, &query, &mut dice) == fleet.expected(&query, 0), "{query:?}");
+    }
+    drop(store);
+    fs::remove_dir_all(folder.path().join("index")).unwrap();
+    let (store, rebuild) = open(folder.path(), 100);
+    let missing = Missing { from: 0, through: 99 };
+    assert_eq!(rebuild, Rebuild::From(missing));
+    store.refeed(missing, &|| false).unwrap();
+    store.flush();
+    assert!(turn(&store, &fleet, &EventQuery::all(tenant(), 1), &mut dice) == fleet.events);
 }
 
 #[test]
 fn a_row_of_another_batch_is_an_error_not_an_answer() {
     let (folder, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(30));
-    let (store, _) = open(folder.path(), 0, &fleet.log);
+    let (store, _) = open(folder.path(), 0);
     for entry in 0..30 {
         let mut rows = fleet.rows(entry);
         rows.iter_mut().for_each(|row| row.seq += 1);
@@ -190,7 +230,7 @@ fn copy(from: &Path, to: &Path) {
 fn a_crash_at_any_moment_loses_nothing_that_was_archived_or_can_be_replayed() {
     let (folder, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(600));
     let (source, done) = (folder.path().join("store"), AtomicBool::new(false));
-    let (store, _) = open(&source, 0, &fleet.log);
+    let (store, _) = open(&source, 0);
     let copies: Vec<(PathBuf, Option<u64>)> = std::thread::scope(|scope| {
         scope.spawn(|| {
             for entry in 0..600 {
@@ -215,16 +255,18 @@ fn a_crash_at_any_moment_loses_nothing_that_was_archived_or_can_be_replayed() {
     assert!(copies.len() > 3);
     let mut dice = Dice(7);
     for (copy, archived) in copies {
-        let (store, _) = open(&copy, 300, &fleet.log);
+        let sealed = Archive::open(&copy.join("archive")).unwrap().archived_through();
+        let next = sealed.map_or(0, |sealed| sealed + 1);
+        let (store, _) = open(&copy, next);
         assert!(store.archived_through() >= archived);
         for index in 0..=archived.unwrap_or(0) {
             let kept = fleet.log.read(index).unwrap().filter(|_| !fleet.rows(index).is_empty());
             assert_eq!(store.archive().read(index).unwrap(), kept);
         }
-        (300..600).for_each(|entry| store.commit(entry, fleet.rows(entry)));
+        (next..600).for_each(|entry| store.commit(entry, fleet.rows(entry)));
         store.flush();
         while let Some(missing) = store.missing(&fleet.log) {
-            (missing.from..=missing.through).for_each(|e| store.refeed(e, fleet.rows(e)));
+            store.refeed(missing, &|| false).unwrap();
             store.flush();
         }
         let query = EventQuery::all(tenant(), 1);

@@ -37,16 +37,32 @@ impl Child {
         arguments: impl Iterator<Item = OsString>,
         log: &Path,
     ) -> anyhow::Result<Self> {
+        Self::launch(&[], program, arguments, log)
+    }
+
+    /// The same by a command that becomes the program, such as `env` or `nsenter` with its flags.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn launch(
+        launcher: &[OsString],
+        program: &Path,
+        arguments: impl Iterator<Item = OsString>,
+        log: &Path,
+    ) -> anyhow::Result<Self> {
+        let words = launcher.iter().cloned().chain([program.as_os_str().to_owned()]);
+        let mut words = words.chain(arguments);
+        let first = words.next().context("a program")?;
         let file = OpenOptions::new().create(true).append(true).open(log)?;
-        let mut process = Command::new(program)
-            .args(arguments)
+        let mut process = Command::new(&first)
+            .args(words)
             .env(UNTIL_STDIN_CLOSES, "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(file)
             .process_group(0)
             .spawn()
-            .with_context(|| program.display().to_string())?;
+            .with_context(|| first.display().to_string())?;
         let stdin = process.stdin.take();
         Ok(Self { process, stdin, log: log.to_owned() })
     }
@@ -71,12 +87,12 @@ impl Child {
         Ok(self.process.try_wait()?.is_none())
     }
 
-    /// What it ended with; `None` while it runs, and where a signal ended it.
+    /// How it has ended, if it has.
     ///
     /// # Errors
     /// Where it cannot be asked.
-    pub fn exit_code(&mut self) -> anyhow::Result<Option<i32>> {
-        Ok(self.process.try_wait()?.and_then(|status| status.code()))
+    pub fn end(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.process.try_wait()?)
     }
 
     /// That it still runs.

@@ -1,6 +1,6 @@
 //! The files of a mesh on loopback: identities and configurations.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use wardmesh_aggregator::config as node;
@@ -62,8 +62,8 @@ pub(super) fn node_config(
     let config = node::Config {
         node: node::NodeConfig { id, name: format!("node-{id}"), data: folder.join("data") },
         ingest: endpoint(ports.ingest, "ingest"),
-        raft: endpoint(ports.raft, "raft"),
-        http: node::HttpConfig { listen: ports.http, advertise: ports.http.to_string() },
+        raft: endpoint(ports.raft, "raft").into(),
+        http: node::HttpConfig { listen: reachable(ports.http), advertise: ports.http.to_string() },
         metrics: node::MetricsConfig { listen: ports.metrics },
         retention: node::RetentionConfig::default(),
         disk: node::DiskConfig { low_bytes: 64 * MIB, reserve_bytes: 16 * MIB },
@@ -94,6 +94,14 @@ pub(super) fn sensor_config(
         log: LogConfig { filter: filter.to_owned(), ..LogConfig::default() },
     };
     write_toml(&folder.join("sensor.toml"), &config)
+}
+
+/// Where HTTP listens: on every address of another host, since only its own loopback may found it.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if !v4.ip().is_loopback() => (Ipv4Addr::UNSPECIFIED, v4.port()).into(),
+        other => other,
+    }
 }
 
 fn write_toml(path: &Path, config: &impl serde::Serialize) -> anyhow::Result<PathBuf> {

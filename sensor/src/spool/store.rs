@@ -1,4 +1,4 @@
-//! The spool's tables in sled, and the sync that sled itself does not do.
+//! The spool's three tables: what is held, what was given up, and the starts.
 //!
 //! ```text
 //! batches       lane u8 · start u64 · seq u64 (big-endian)  →  the sealed frame
@@ -6,22 +6,18 @@
 //! starts        start u64                                   →  epoch u64
 //! ```
 
-use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
-use sled::Tree;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::Frame;
 
+use super::table::sled::Sled;
+use super::table::{Disk, Table};
 use super::{Epochs, Position, SetAside, SpoolError};
-
-/// sled's page cache; its default of 1 GiB ignores cgroups.
-const CACHE_BYTES: u64 = 16 * 1024 * 1024;
-
-/// Segments hold whole values: larger pages spill into files that sled never syncs.
-const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
 
 /// Earlier starts that a hello lists: with the current one the aggregator keeps 16 open.
 const HELD_MAX: usize = 15;
@@ -32,10 +28,10 @@ const KEY_LENGTH: usize = 17;
 #[derive(Clone, Debug)]
 pub(super) struct Store {
     folder: PathBuf,
-    db: sled::Db,
-    pub(super) batches: Tree,
-    pub(super) dead: Tree,
-    starts: Tree,
+    disk: Arc<dyn Disk>,
+    pub(super) batches: Table,
+    pub(super) dead: Table,
+    starts: Table,
 }
 
 /// What one lane of one start holds.
@@ -85,32 +81,16 @@ pub(super) fn position(key: &[u8]) -> Option<Position> {
 }
 
 impl Store {
-    /// Opens a spool, checking every frame in it.
+    /// Opens a spool in sled, checking every frame in it.
     pub(super) fn open(folder: &Path) -> Result<Self, SpoolError> {
-        let failed = |cause: &dyn std::fmt::Display| SpoolError::Io {
-            path: folder.to_owned(),
-            cause: cause.to_string(),
-        };
-        std::fs::create_dir_all(folder).map_err(|cause| failed(&cause))?;
-        let config = sled::Config::new()
-            .path(folder)
-            .cache_capacity(CACHE_BYTES)
-            .segment_size(SEGMENT_BYTES)
-            .flush_every_ms(Some(500));
-        // Some damage makes sled panic instead of telling.
-        let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let db = config.open()?;
-            let trees = ["batches", "dead letters", "starts"].map(|name| db.open_tree(name));
-            Ok((db, trees))
-        }));
-        let damaged =
-            |cause: &str| SpoolError::Damaged { path: folder.to_owned(), cause: cause.to_owned() };
-        let (db, [batches, dead, starts]) = opened
-            .map_err(|_| damaged("the store cannot be read"))?
-            .map_err(|cause| reaction(folder, cause))?;
-        let tree = |tree: sled::Result<Tree>| tree.map_err(|cause| reaction(folder, cause));
-        let (batches, dead, starts) = (tree(batches)?, tree(dead)?, tree(starts)?);
-        let store = Self { folder: folder.to_owned(), db, batches, dead, starts };
+        Self::over(folder, Arc::new(Sled::open(folder)?))
+    }
+
+    /// Opens a spool on this disk, checking every frame in it.
+    pub(super) fn over(folder: &Path, disk: Arc<dyn Disk>) -> Result<Self, SpoolError> {
+        let table = |name| disk.table(name).map_err(|cause| reaction(folder, &cause));
+        let (batches, dead, starts) = (table("batches")?, table("dead letters")?, table("starts")?);
+        let store = Self { folder: folder.to_owned(), disk, batches, dead, starts };
         store.bury_damaged()?;
         Ok(store)
     }
@@ -139,14 +119,14 @@ impl Store {
 
     /// Moves single batches that fail their checksum to the dead letters: the rest is good.
     fn bury_damaged(&self) -> Result<(), SpoolError> {
-        for entry in &self.batches {
-            let (key, frame) = entry.map_err(|cause| reaction(&self.folder, cause))?;
+        for entry in self.batches.iter() {
+            let (key, frame) = entry.map_err(|cause| reaction(&self.folder, &cause))?;
             if position(&key).is_some() && Frame::open(&frame).is_ok() {
                 continue;
             }
             tracing::error!(spool = %self.folder.display(), "a batch is damaged: dead letter");
             let letter = [b"damaged\0", frame.as_ref()].concat();
-            let moved = self.dead.insert(&key, letter).and_then(|_| self.batches.remove(&key));
+            let moved = self.dead.insert(&key, letter).and_then(|()| self.batches.remove(&key));
             moved.map_err(|cause| self.error(&cause))?;
         }
         Ok(())
@@ -156,27 +136,19 @@ impl Store {
         SpoolError::Io { path: self.folder.clone(), cause: cause.to_string() }
     }
 
-    /// Makes what was written durable: sled's own buffers first, then the disk's.
+    /// Makes what was written durable.
     pub(super) fn sync(&self) -> Result<(), SpoolError> {
-        self.db.flush().map_err(|cause| self.error(&cause))?;
-        File::open(self.folder.join("db"))
-            .and_then(|file| file.sync_data())
-            .map_err(|cause| self.error(&cause))
+        self.disk.sync().map_err(|cause| self.error(&cause))
     }
 
     /// Syncs the folder itself, after files were made in it, and the one that it was made in.
     pub(super) fn sync_folder(&self) -> Result<(), SpoolError> {
-        let above = self.folder.parent().filter(|above| !above.as_os_str().is_empty());
-        for folder in [&self.folder, above.unwrap_or(Path::new("."))] {
-            let synced = File::open(folder).and_then(|folder| folder.sync_all());
-            synced.map_err(|cause| self.error(&cause))?;
-        }
-        Ok(())
+        self.disk.sync_folder().map_err(|cause| self.error(&cause))
     }
 
     /// The last position that a lane holds; zeros where it holds nothing.
     pub(super) fn last(&self, lane: Lane) -> Position {
-        let found = self.batches.scan_prefix([lane.number()]).next_back();
+        let found = self.batches.range([lane.number()]..[lane.number() + 1]).next_back();
         found.and_then(Result::ok).and_then(|(key, _)| position(&key)).unwrap_or_default()
     }
 
@@ -193,8 +165,7 @@ impl Store {
         seq: u64,
     ) -> Result<Option<Bytes>, SpoolError> {
         let Some(place) = self.position(lane, epoch, seq) else { return Ok(None) };
-        let found = self.batches.get(key(lane, place)).map_err(|cause| self.error(&cause))?;
-        Ok(found.map(|frame| Bytes::copy_from_slice(&frame)))
+        self.batches.get(key(lane, place)).map_err(|cause| self.error(&cause))
     }
 
     pub(super) fn between(
@@ -211,12 +182,12 @@ impl Store {
         let end = key(lane, through);
         let range = (std::ops::Bound::Excluded(key(lane, from)), std::ops::Bound::Included(end));
         self.batches
-            .range::<[u8; KEY_LENGTH], _>(range)
+            .range(range)
             .take(most)
             .map(|entry| {
                 let (key, frame) = entry.map_err(|cause| self.error(&cause))?;
                 let position = position(&key).ok_or_else(|| self.error(&"a key is cut short"))?;
-                Ok((position, Bytes::copy_from_slice(&frame)))
+                Ok((position, frame))
             })
             .collect()
     }
@@ -224,8 +195,7 @@ impl Store {
     /// Writes that a start uses an epoch.
     pub(super) fn record_start(&self, start: u64, epoch: u64) -> Result<(), SpoolError> {
         self.starts
-            .insert(start.to_be_bytes(), &epoch.to_be_bytes())
-            .map(drop)
+            .insert(start.to_be_bytes(), epoch.to_be_bytes().to_vec())
             .map_err(|cause| self.error(&cause))
     }
 
@@ -263,7 +233,7 @@ impl Store {
     pub(super) fn status(&self) -> Result<SpoolStatus, SpoolError> {
         let mut held: Vec<Held> = Vec::new();
         let mut oldest = None;
-        for entry in &self.batches {
+        for entry in self.batches.iter() {
             let (key, bytes) = entry.map_err(|cause| self.error(&cause))?;
             let (Some(position), Ok(frame)) = (position(&key), Frame::open(&bytes)) else {
                 return Err(self.error(&"a batch fails its checksum"));
@@ -295,16 +265,13 @@ impl Store {
     }
 }
 
-/// What to do about sled's error: wait, repair the disk, or set the spool aside.
-fn reaction(folder: &Path, cause: sled::Error) -> SpoolError {
-    use std::io::ErrorKind::{InvalidData, UnexpectedEof};
-    let path = folder.to_owned();
-    match &cause {
-        sled::Error::Io(io) if io.to_string().contains("lock") => SpoolError::Locked(path),
-        sled::Error::Io(io) if !matches!(io.kind(), InvalidData | UnexpectedEof) => {
-            SpoolError::Io { path, cause: io.to_string() }
-        }
-        _ => SpoolError::Damaged { path, cause: cause.to_string() },
+/// What to do about a table that does not read: repair the disk, or set the spool aside.
+fn reaction(folder: &Path, cause: &io::Error) -> SpoolError {
+    let (path, words) = (folder.to_owned(), cause.to_string());
+    match cause.raw_os_error() {
+        Some(_) => SpoolError::Io { path, cause: words },
+        // Not the system's: the store does not understand its files.
+        None => SpoolError::Damaged { path, cause: words },
     }
 }
 

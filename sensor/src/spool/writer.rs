@@ -132,7 +132,7 @@ impl Writer {
         let Some(ledger) = &mut self.ledger else { return Ok(()) };
         let mut open = ledger.take_open();
         let mut lines = Vec::new();
-        for entry in &self.store.batches {
+        for entry in self.store.batches.iter() {
             let (_, bytes) = entry.map_err(|cause| self.store.error(&cause))?;
             let Ok(frame) = Frame::open(&bytes) else { continue };
             let Header { lane, epoch, seq, events, .. } = frame.header;
@@ -178,6 +178,12 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    /// Carries out what waits now.
+    pub(super) fn turn(&mut self, orders: &Receiver<Order>) -> Result<(), SpoolError> {
+        let waiting = std::iter::from_fn(|| orders.try_recv().ok());
+        self.carry_out(waiting.take(ORDERS_PER_SYNC).collect())
     }
 
     fn carry_out(&mut self, orders: Vec<Order>) -> Result<(), SpoolError> {
@@ -261,7 +267,7 @@ impl Writer {
         let (position, entry, bytes) = self.seal(archive.lane, archive.events, &archive.bytes)?;
         self.store
             .batches
-            .insert(key(archive.lane, position), bytes.as_ref())
+            .insert(key(archive.lane, position), bytes.clone())
             .map_err(|cause| self.store.error(&cause))?;
         self.counts.bytes.fetch_add(bytes.len() as u64, Ordering::AcqRel);
         Ok(Some(Pending { done, entry }))
@@ -342,7 +348,7 @@ impl Writer {
         lane: Lane,
         start: u64,
         through: u64,
-    ) -> Result<Vec<(Position, sled::IVec)>, SpoolError> {
+    ) -> Result<Vec<(Position, Bytes)>, SpoolError> {
         self.range(lane, start, through).collect()
     }
 
@@ -351,7 +357,7 @@ impl Writer {
         lane: Lane,
         start: u64,
         through: u64,
-    ) -> impl Iterator<Item = Result<(Position, sled::IVec), SpoolError>> {
+    ) -> impl Iterator<Item = Result<(Position, Bytes), SpoolError>> {
         let (first, last) = (Position { start, seq: 0 }, Position { start, seq: through });
         self.store.batches.range(key(lane, first)..=key(lane, last)).map(|entry| {
             let (key, frame) = entry.map_err(|cause| self.store.error(&cause))?;

@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use quinn::RecvStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use wardmesh_common::link::{Receiver, Sender};
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::Frame;
 use wardmesh_common::wire::message::{Message, Outcome, Reason, Receipt, Welcome};
-use wardmesh_common::{clock, link};
+use wardmesh_common::{clock, link, offload, random};
 
-use super::random;
 use super::session::{Opened, SessionEnd};
 use super::window::{Answered, Sent, Window};
 use crate::spool::{Position, Spool, SpoolError};
@@ -38,6 +37,7 @@ pub(super) async fn run(spool: &Spool, opened: Opened) -> SessionEnd {
             let sent = paused.is_none() && traffic.send_more(&mut send).await?;
             if !sent {
                 tokio::select! {
+                    biased;
                     receipt = receipts.recv() => traffic.act(receipt.ok_or_else(closed)??)?,
                     changed = growth.changed() => changed.map_err(|_| SpoolError::Closed)?,
                     () = wait(paused), if paused.is_some() => {}
@@ -78,7 +78,7 @@ fn take_marks(spool: &Spool, lane: Lane, welcome: &Welcome) -> Result<(), Sessio
         });
         if other || (mark.epoch == current && mark.seq > spool.tail(lane)) {
             tracing::warn!(%lane, "the spool is not the one that was acknowledged: a new epoch");
-            spool.readopt(lane, mark.epoch, random());
+            spool.readopt(lane, mark.epoch, random::u64());
             return Err(SessionEnd::Renewed("the spool was restored from an image"));
         }
         spool.acked(lane, mark.epoch, mark.seq);
@@ -98,13 +98,13 @@ struct Traffic<'a> {
 
 impl Traffic<'_> {
     /// Sends what the window has room for; whether there was anything.
-    async fn send_more(&mut self, send: &mut quinn::SendStream) -> Result<bool, SessionEnd> {
+    async fn send_more(&mut self, send: &mut Sender) -> Result<bool, SessionEnd> {
         if self.window.room() == 0 {
             return Ok(false);
         }
         let (spool, lane) = (self.spool.clone(), self.lane);
         let (cursor, most) = (self.window.cursor(), self.window.room().min(READ_AHEAD));
-        let batches = tokio::task::spawn_blocking(move || spool.after(lane, cursor, most))
+        let batches = offload::run(move || spool.after(lane, cursor, most))
             .await
             .map_err(|cause| SessionEnd::Lost(cause.to_string()))??;
         let lost = |cause: &dyn std::fmt::Display| SessionEnd::Lost(cause.to_string());
@@ -145,7 +145,7 @@ impl Traffic<'_> {
             }
             Outcome::Rejected(Reason::Forked) => {
                 self.settle();
-                self.spool.readopt(self.lane, epoch, random());
+                self.spool.readopt(self.lane, epoch, random::u64());
                 Err(SessionEnd::Renewed("the aggregator does not go on with the epoch"))
             }
             Outcome::Rejected(reason) => {
@@ -193,7 +193,7 @@ impl Traffic<'_> {
         let due = Position { start: sent.position.start, seq: expected };
         let held = self.spool.after(self.lane, Some(before(due)), 1)?;
         if held.first().is_none_or(|(position, _)| *position != due) {
-            self.spool.readopt(self.lane, sent.epoch, random());
+            self.spool.readopt(self.lane, sent.epoch, random::u64());
             return Err(SessionEnd::Renewed("the batch that is due is not in the spool"));
         }
         self.window.rewind(Some(before(due)));
@@ -207,7 +207,7 @@ fn before(position: Position) -> Position {
 }
 
 /// Reads receipts in a task of its own: reading a frame must not be cancelled half-way.
-fn read_receipts(mut stream: RecvStream) -> mpsc::Receiver<Result<Receipt, SessionEnd>> {
+fn read_receipts(mut stream: Receiver) -> mpsc::Receiver<Result<Receipt, SessionEnd>> {
     let (sender, receiver) = mpsc::channel(RECEIPTS_MAX);
     tokio::spawn(async move {
         loop {

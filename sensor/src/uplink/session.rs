@@ -1,17 +1,15 @@
 //! One connection: dial, say hello on each lane, stream until something breaks.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use quinn::{ClientConfig, Connection, Endpoint, IdleTimeout, RecvStream, SendStream, VarInt};
 use tokio::time::timeout;
+use wardmesh_common::link::{Connection, Receiver, Sender, Stream};
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::message::{Hello, Message, Reason, Welcome};
-use wardmesh_common::{clock, link, tls};
+use wardmesh_common::{clock, link};
 
-use super::{Uplink, lane, random};
+use super::{Uplink, lane};
 
 /// Why a session is over; the spool is untouched by it.
 #[derive(Debug, thiserror::Error)]
@@ -46,33 +44,28 @@ pub enum SessionEnd {
     Spool(#[from] crate::spool::SpoolError),
 }
 
-/// Without a word for so long, the connection is given up and the next node tried: a node that lost
-/// its power says no goodbye. Being wrong costs a handshake, since the spool keeps what is unanswered.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(6);
+/// How long the far end may take to learn of the end.
+const GOODBYE_PATIENCE: Duration = Duration::from_millis(200);
 
-/// A sign of life, asked for so often: two may get lost before the connection is given up. It keeps
-/// NAT bindings open besides.
-const KEEP_ALIVE: Duration = Duration::from_secs(2);
-
-/// Receipts are small: what a node may send ahead of our reading.
-const RECEIVE_WINDOW: u32 = 256 * 1024;
-
-/// Runs one session with one of the addresses that `address` resolves to now.
-pub(super) async fn run(uplink: &Uplink, address: &str) -> SessionEnd {
-    match serve(uplink, address).await {
+/// Runs one session with one of the addresses that `address` resolves to now, which may take so long
+/// to be dialled.
+pub(super) async fn run(uplink: &Uplink, address: &str, dialling: Duration) -> SessionEnd {
+    match serve(uplink, address, dialling).await {
         Ok(never) => match never {},
         Err(end) => end,
     }
 }
 
-async fn serve(uplink: &Uplink, address: &str) -> Result<std::convert::Infallible, SessionEnd> {
+async fn serve(
+    uplink: &Uplink,
+    address: &str,
+    dialling: Duration,
+) -> Result<std::convert::Infallible, SessionEnd> {
     let patience = Duration::from_millis(uplink.config.connect_timeout_ms);
-    let target = resolve(address).await?;
-    // The endpoint lives as long as its session: each attempt has a new socket and port.
-    let (endpoint, connection) = dial(uplink, target, patience).await?;
+    let connection = uplink.dialler.dial(address, dialling).await?;
     let greet = async {
-        let urgent = open(uplink, &connection, Lane::Urgent).await?;
-        let bulk = open(uplink, &connection, Lane::Bulk).await?;
+        let urgent = open(uplink, &*connection, Lane::Urgent).await?;
+        let bulk = open(uplink, &*connection, Lane::Bulk).await?;
         Ok::<_, SessionEnd>((urgent, bulk))
     };
     let (urgent, bulk) = timeout(patience, greet)
@@ -82,67 +75,34 @@ async fn serve(uplink: &Uplink, address: &str) -> Result<std::convert::Infallibl
     uplink.status.online.store(true, Ordering::Release);
     tracing::info!(address, site = %urgent.welcome.site, "online");
     let end = tokio::select! {
+        biased;
         end = lane::run(&uplink.spool, urgent) => end,
         end = lane::run(&uplink.spool, bulk) => end,
-        reason = connection.closed() => SessionEnd::Lost(reason.to_string()),
+        reason = connection.closed() => SessionEnd::Lost(reason),
     };
-    connection.close(VarInt::from_u32(0), b"");
+    connection.close(0, "");
     // What was acknowledged is forgotten, and what was numbered anew is in its place, before the next
     // hello says what is held.
     uplink.spool.settled().await;
-    // The close frame goes out with the endpoint's last poll.
-    let _ = timeout(Duration::from_millis(200), endpoint.wait_idle()).await;
+    let _ = timeout(GOODBYE_PATIENCE, connection.drained()).await;
     Err(end)
-}
-
-async fn resolve(address: &str) -> Result<SocketAddr, SessionEnd> {
-    let failed = |cause: &dyn std::fmt::Display| SessionEnd::Resolve(cause.to_string());
-    let found: Vec<_> =
-        tokio::net::lookup_host(address).await.map_err(|cause| failed(&cause))?.collect();
-    let pick = random() as usize % found.len().max(1);
-    found.get(pick).copied().ok_or_else(|| failed(&"it has no address"))
-}
-
-async fn dial(
-    uplink: &Uplink,
-    target: SocketAddr,
-    patience: Duration,
-) -> Result<(Endpoint, Connection), SessionEnd> {
-    let failed = |cause: &dyn std::fmt::Display| SessionEnd::Connect(cause.to_string());
-    let any: SocketAddr =
-        if target.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0; 16], 0).into() };
-    let endpoint = Endpoint::client(any).map_err(|cause| failed(&cause))?;
-    let tls = uplink.identity.client(tls::INGEST_ALPN).map_err(|cause| failed(&cause))?;
-    let mut transport = quinn::TransportConfig::default();
-    transport
-        .keep_alive_interval(Some(KEEP_ALIVE))
-        .max_idle_timeout(IdleTimeout::try_from(IDLE_TIMEOUT).ok())
-        .receive_window(VarInt::from_u32(RECEIVE_WINDOW))
-        .max_concurrent_bidi_streams(VarInt::from_u32(0))
-        .max_concurrent_uni_streams(VarInt::from_u32(0));
-    let mut config = ClientConfig::new(Arc::new(tls));
-    config.transport_config(Arc::new(transport));
-    let name = tls::server_name(&uplink.cluster);
-    let connecting =
-        endpoint.connect_with(config, target, &name).map_err(|cause| failed(&cause))?;
-    let connection = timeout(patience, connecting)
-        .await
-        .map_err(|_| failed(&"no answer: is UDP to this port let through?"))?
-        .map_err(|cause| failed(&cause))?;
-    Ok((endpoint, connection))
 }
 
 /// A lane that was welcomed.
 pub(super) struct Opened {
     pub(super) lane: Lane,
-    pub(super) send: SendStream,
-    pub(super) receive: RecvStream,
+    pub(super) send: Sender,
+    pub(super) receive: Receiver,
     pub(super) welcome: Welcome,
 }
 
-async fn open(uplink: &Uplink, connection: &Connection, lane: Lane) -> Result<Opened, SessionEnd> {
+async fn open(
+    uplink: &Uplink,
+    connection: &dyn Connection,
+    lane: Lane,
+) -> Result<Opened, SessionEnd> {
     let lost = |cause: &dyn std::fmt::Display| SessionEnd::Lost(cause.to_string());
-    let (mut send, mut receive) = connection.open_bi().await.map_err(|cause| lost(&cause))?;
+    let Stream { mut send, mut receive } = connection.open().await.map_err(|cause| lost(&cause))?;
     let epochs = uplink.spool.epochs();
     let at = clock::now();
     let hello = Message::Hello(Hello {

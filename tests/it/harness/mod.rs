@@ -11,12 +11,11 @@ use wardmesh_cli::local::{Child, Mesh, Plan, SensorFiles};
 use wardmesh_cli::simulate::Scenario;
 use wardmesh_common::id::SensorId;
 
-pub(crate) mod client;
-pub(crate) mod forge;
 pub(crate) mod judge;
-pub(crate) mod ledger;
 pub(crate) mod trace;
 pub(crate) mod volume;
+
+pub(crate) use wardmesh_tests::{client, forge, ledger};
 
 /// The executable that plays every role.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_wardmesh-under-test");

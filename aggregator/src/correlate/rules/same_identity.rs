@@ -63,7 +63,7 @@ fn verdict(mac: MacAddress, seen: &Stays<'_>) -> Verdict {
         severity,
         title: format!("{mac} {what}: {}", names.join(", ")),
         devices: vec![seen.device],
-        count: stays.iter().map(|stay| stay.visits.len() as u64).sum(),
+        count: stays.iter().map(|stay| stay.visits.len() as u64 + stay.joined).sum(),
         first_seen: stays.iter().map(|stay| stay.first_seen).min().unwrap_or_default(),
         last_seen: stays.iter().map(|stay| stay.last_seen).max().unwrap_or_default(),
         evidence,

@@ -1,85 +1,29 @@
 //! `/findings`: what the rules raised, newest first.
 
-use std::collections::BTreeMap;
-
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use serde::Serialize;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use wardmesh_common::id::{DeviceId, FindingId, MintedId, SiteId};
+use wardmesh_common::id::{DeviceId, FindingId, MintedId, SiteId, TenantId};
 
 use crate::correlate::RULES;
 use crate::http::Api;
-use crate::http::backend::Consistency;
-use crate::http::form::time;
+use crate::http::backend::{Consistency, Reading};
+use crate::http::conditional::Tag;
 use crate::http::fresh::ReadParameters;
 use crate::http::page::{List, PageParameters, Paging, take};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::query::{Asked, Parameters};
 use crate::state::findings::{Finding, Severity, Status};
 
+mod change;
+mod view;
+
+use view::FindingView;
+
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one))
-}
-
-/// What a rule raised.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Finding)]
-struct FindingView {
-    /// Its id.
-    id: String,
-    /// The rule, which may change as evidence arrives: `identity-moved`, then `identity-concurrent`.
-    rule: String,
-    /// `informational`, `low`, `medium`, `high` or `critical`.
-    severity: &'static str,
-    /// `open`.
-    status: &'static str,
-    /// One sentence for people.
-    title: String,
-    /// What it is about: a MAC address, a sensor.
-    subject: String,
-    /// The sites concerned.
-    sites: Vec<String>,
-    /// The devices concerned.
-    devices: Vec<String>,
-    /// How often it happened; the rule says what it counts.
-    count: u64,
-    /// The earliest event behind it.
-    first_seen: String,
-    /// The latest event behind it.
-    last_seen: String,
-    /// When it was raised.
-    raised_at: String,
-    /// When what it says last changed.
-    changed_at: String,
-    /// Events that show it, at most 32, in log order.
-    evidence: Vec<String>,
-    /// More of what the rule knows, by name.
-    detail: BTreeMap<String, String>,
-}
-
-impl FindingView {
-    fn of(finding: &Finding) -> Self {
-        Self {
-            id: finding.id.to_string(),
-            rule: finding.rule.clone(),
-            severity: finding.severity.as_str(),
-            status: finding.status.as_str(),
-            title: finding.title.clone(),
-            subject: finding.cause.subject.clone(),
-            sites: finding.sites.iter().map(ToString::to_string).collect(),
-            devices: finding.devices.iter().map(ToString::to_string).collect(),
-            count: finding.count,
-            first_seen: time(finding.first_seen),
-            last_seen: time(finding.last_seen),
-            raised_at: time(finding.raised_at),
-            changed_at: time(finding.changed_at),
-            evidence: finding.evidence.iter().map(|at| at.to_string()).collect(),
-            detail: finding.detail.clone(),
-        }
-    }
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one, change::change))
 }
 
 /// Which findings are asked for: one of each kind that is named must match.
@@ -147,20 +91,37 @@ async fn list(State(api): State<Api>, asked: Asked) -> Result<Response, Problem>
     Ok(fresh.list(&asked, taken.items, page, fresh.meta(&state, tenant)))
 }
 
-/// One finding.
+/// One finding. The header `ETag` names its version.
 #[utoipa::path(get, path = "/findings/{id}", tag = "findings",
-    params(("id" = String, Path, description = "Its id."), ReadParameters),
-    responses((status = 200, body = FindingView),
+    params(("id" = String, Path, description = "Its id."), ReadParameters,
+        ("If-None-Match" = Option<String>, Header, description = "An ETag that the client has.")),
+    responses((status = 200, body = FindingView, headers(("ETag" = String,
+            description = "Another one for each change of it: `\"<revision>-<hash>\"`."))),
+        (status = 304, description = "The client has this version."),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
 async fn one(
     State(api): State<Api>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     asked: Asked,
 ) -> Result<Response, Problem> {
     let fresh = api.freshen(&asked.read(&[])?, Consistency::Leader).await?;
-    let id = id.parse::<FindingId>().map_err(|cause| Problem::parameter("id", cause))?;
+    let id = read_id(&id)?;
     let state = api.backend.state();
-    let finding = state.finding(&asked.principal.tenant, id);
-    let view = finding.map(FindingView::of).ok_or_else(|| Problem::no_such("finding", id))?;
-    Ok(fresh.one(state.applied(), view))
+    let (view, tag) = find(&state, &asked.principal.tenant, id)?;
+    Ok(tag.on(fresh.one(state.applied(), view), &headers))
+}
+
+fn read_id(id: &str) -> Result<FindingId, Problem> {
+    id.parse().map_err(|cause| Problem::parameter("id", cause))
+}
+
+fn find(
+    state: &Reading<'_>,
+    tenant: &TenantId,
+    id: FindingId,
+) -> Result<(FindingView, Tag), Problem> {
+    let finding = state.finding(tenant, id).zip(state.finding_hash(tenant, id));
+    let (finding, hash) = finding.ok_or_else(|| Problem::no_such("finding", id))?;
+    Ok((FindingView::of(finding), Tag { revision: finding.revision, hash }))
 }

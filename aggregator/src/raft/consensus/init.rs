@@ -4,27 +4,16 @@
 //! each accept writes.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use tokio::time::Instant;
 use wardmesh_common::id::NodeId;
 
 use super::Consensus;
-use crate::raft::network::Peer;
+use super::probe::Silent;
 use crate::raft::proposer::Unavailable;
-use crate::raft::rpc::{Probed, Reply, Request};
+use crate::raft::rpc::Probed;
 use crate::raft::types::Member;
 use crate::state::command::Action;
 use crate::state::receipt::Receipt;
-
-/// How long init waits for a member that does not answer yet.
-const PROBE_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long one probe may take.
-const PROBE_CALL: Duration = Duration::from_secs(2);
-
-/// Between two probes of a member.
-const PROBE_POLL: Duration = Duration::from_millis(200);
 
 /// Why there is no new cluster.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,42 +82,39 @@ impl Consensus {
         if seeds.len() != expect {
             return Err(InitError::Count { expected: expect, given: seeds.len() });
         }
-        let probes = futures::future::join_all(seeds.iter().map(|seed| self.probe(seed))).await;
-        let probed = probes.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let Action::Found { cluster, .. } = &found else {
+            return Err(InitError::Refused("its first command founds no cluster".to_owned()));
+        };
+        let cluster = *cluster;
+        let node = &self.node;
+        let probes = seeds.iter().map(|seed| node.probe_member(seed));
+        let probed = futures::future::try_join_all(probes).await?;
         let members = members(seeds, probed)?;
         if !members.contains_key(&self.node.id) {
             return Err(InitError::NotAMember(self.node.id));
         }
+        // An empty volume takes neither log nor votes before it was admitted.
+        let each = members.iter().map(|(id, member)| node.admit_peer((*id, member), cluster));
+        futures::future::try_join_all(each).await?;
         let written = self.node.raft.initialize(members).await;
         written.map_err(|cause| InitError::Refused(cause.to_string()))?;
         Ok(self.node.propose(found).await?)
     }
+}
 
-    async fn probe(&self, address: &str) -> Result<Probed, InitError> {
-        let peer = Peer { node: None, address: address.to_owned() };
-        let deadline = Instant::now() + PROBE_PATIENCE;
-        loop {
-            let cause = match self.node.peers.call(&peer, &Request::Probe, PROBE_CALL).await {
-                Ok(Reply::Probe(probed)) => return Ok(probed),
-                Ok(other) => format!("it answered: {other:?}"),
-                Err(cause) => cause.to_string(),
-            };
-            if Instant::now() >= deadline {
-                return Err(InitError::Silent { address: address.to_owned(), cause });
-            }
-            tokio::time::sleep(PROBE_POLL).await;
-        }
+impl From<Silent> for InitError {
+    fn from(Silent { address, cause }: Silent) -> Self {
+        Self::Silent { address, cause }
     }
 }
 
-/// The membership that the probes make up, each member at the address where it was found.
+/// The membership that the probes make up, each member at the address that it advertises.
 fn members(seeds: &[String], probed: Vec<Probed>) -> Result<BTreeMap<NodeId, Member>, InitError> {
     let mut members = BTreeMap::<NodeId, Member>::new();
-    for (address, Probed { node_id, mut member, empty }) in seeds.iter().zip(probed) {
+    for (address, Probed { node_id, member, empty, .. }) in seeds.iter().zip(probed) {
         if !empty {
             return Err(InitError::NotEmpty { node_id, address: address.clone() });
         }
-        member.raft_address.clone_from(address);
         if let Some(first) = members.insert(node_id, member) {
             let (first, second) = (first.raft_address, address.clone());
             return Err(InitError::Twice { node_id, first, second });

@@ -1,11 +1,12 @@
 //! What a node's tasks share, and what can be read from it without waiting.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{Instant as _, RaftMetrics};
+use tokio::time::Instant;
 use wardmesh_common::clock;
 use wardmesh_common::id::NodeId;
 
@@ -16,6 +17,7 @@ use crate::raft::proposer::gate::{Gate, StampClock};
 use crate::raft::proposer::{OUTCOME_PATIENCE, Queue};
 use crate::raft::rpc::{NodeStatus, Reply, Request};
 use crate::raft::snapshot::Snapshots;
+use crate::raft::standing::Standing;
 use crate::raft::types::{LogId, Member, Raft, StoredMembership, TypeConfig};
 
 /// Between two looks for a leader.
@@ -34,11 +36,20 @@ pub(in crate::raft) struct Node {
     pub(in crate::raft) queue: Queue,
     pub(in crate::raft) snapshots: Arc<Snapshots>,
     pub(in crate::raft) settings: Settings,
+    pub(in crate::raft) standing: Arc<Standing>,
+    /// The membership is changed by one at a time.
+    pub(super) changing: tokio::sync::Mutex<()>,
+    /// This leader is handing over: what comes now waits for its successor.
+    pub(super) handing_over: AtomicBool,
+    /// Calls of followers that wait for the outcome of what they forwarded.
+    pub(super) answering: AtomicUsize,
     /// One snapshot is taken in at a time.
     pub(in crate::raft) receiving: tokio::sync::Mutex<()>,
     /// Connections and calls that the endpoint turned away.
     pub(super) refused_connections: AtomicU64,
     pub(super) refused_calls: AtomicU64,
+    /// The archive that peers may fetch, once there is one.
+    pub(super) history: std::sync::OnceLock<Arc<dyn super::History>>,
     /// Why this node has to stop, once it has to.
     pub(super) stop: tokio::sync::watch::Sender<Option<String>>,
     started: Instant,
@@ -77,6 +88,7 @@ impl Node {
         clock: Arc<StampClock>,
         queue: Queue,
         snapshots: Arc<Snapshots>,
+        standing: Arc<Standing>,
     ) -> Self {
         Self {
             id: settings.node_id,
@@ -92,9 +104,14 @@ impl Node {
             queue,
             snapshots,
             settings,
+            standing,
+            changing: tokio::sync::Mutex::default(),
+            handing_over: AtomicBool::default(),
+            answering: AtomicUsize::default(),
             receiving: tokio::sync::Mutex::default(),
             refused_connections: AtomicU64::new(0),
             refused_calls: AtomicU64::new(0),
+            history: std::sync::OnceLock::new(),
             stop: tokio::sync::watch::Sender::new(None),
             started: Instant::now(),
             heard: AtomicU64::new(0),
@@ -108,6 +125,9 @@ impl Node {
         match self.unrecorded_leader().or(metrics.current_leader) {
             None => Route::Nobody,
             Some(leader) if leader == self.id && self.is_alone(&metrics) => Route::Nobody,
+            Some(leader) if leader == self.id && self.handing_over.load(Ordering::Acquire) => {
+                Route::Nobody
+            }
             Some(leader) if leader == self.id => Route::Own,
             Some(leader) => metrics
                 .membership_config
@@ -116,13 +136,13 @@ impl Node {
         }
     }
 
-    /// Whether it still calls itself leader although no quorum has answered for several leases: what
-    /// is proposed to it would wait in vain.
+    /// Whether it calls itself leader although no quorum has answered it: not yet, right after its
+    /// election, or not for several leases. What is proposed to it is refused, or would wait in vain.
     fn is_alone(&self, metrics: &RaftMetrics<TypeConfig>) -> bool {
         let lease = self.settings.timing.election_max;
         let acked = metrics.last_quorum_acked.map(|at| at.into_inner().elapsed());
         metrics.membership_config.voter_ids().count() > 1
-            && acked.is_some_and(|ago| ago > lease * LEASES_UNTIL_ALONE)
+            && acked.is_none_or(|ago| ago > lease * LEASES_UNTIL_ALONE)
     }
 
     pub(super) fn leads(&self) -> bool {
@@ -137,27 +157,29 @@ impl Node {
         Arc::clone(&self.raft.metrics().borrow_watched().membership_config)
     }
 
-    /// Asks the leader. When another one leads, the old one gets one more lease to answer what it had
+    /// Asks the leader. When another one leads, the old one gets so much `grace` to answer what it had
     /// taken; a stopped disk can keep it silent for much longer.
     pub(in crate::raft) async fn call_leader(
         &self,
         leader: &Peer,
         request: &Request,
+        grace: Duration,
     ) -> Result<Reply, CallError> {
         tokio::select! {
+            biased;
             reply = self.peers.call(leader, request, OUTCOME_PATIENCE) => reply,
-            () = self.succeeded(leader.node) => {
+            () = self.succeeded(leader.node, grace) => {
                 Err(CallError::Lost("another node leads now".to_owned()))
             }
         }
     }
 
-    async fn succeeded(&self, old: Option<NodeId>) {
+    async fn succeeded(&self, old: Option<NodeId>, grace: Duration) {
         let mut metrics = self.raft.metrics();
         loop {
             let leader = metrics.borrow_watched().current_leader;
             if leader.is_some() && leader != old {
-                return tokio::time::sleep(self.settings.timing.election_max).await;
+                return tokio::time::sleep(grace).await;
             }
             if metrics.changed().await.is_err() {
                 return;
@@ -171,7 +193,8 @@ impl Node {
         self.heard.store(millis + 1, Ordering::Relaxed);
     }
 
-    fn last_heard(&self) -> Option<Duration> {
+    /// How long no leader was heard; `None` if never.
+    pub(super) fn silence(&self) -> Option<Duration> {
         let heard = Duration::from_millis(self.heard.load(Ordering::Relaxed).checked_sub(1)?);
         Some(self.started.elapsed().saturating_sub(heard))
     }
@@ -190,7 +213,8 @@ impl Node {
             term: metrics.current_term,
             committed: index(metrics.local_committed.as_ref()),
             applied: index(metrics.last_applied.as_ref()),
-            last_leader_contact: if leads { acked } else { self.last_heard() },
+            snapshot: index(metrics.snapshot.as_ref()),
+            last_leader_contact: if leads { acked } else { self.silence() },
             voters: membership.voter_ids().collect(),
             members: membership.nodes().map(|(id, member)| (*id, member.clone())).collect(),
         }
@@ -208,14 +232,5 @@ impl Node {
             clock: clock::now(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
-    }
-
-    /// The other voter that has most of the log, as far as this leader knows.
-    pub(super) fn successor(&self) -> Option<NodeId> {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let replication = metrics.replication.as_ref()?;
-        let voters = metrics.membership_config.voter_ids().filter(|id| *id != self.id);
-        voters.max_by_key(|id| index(replication.get(id).and_then(Option::as_ref)))
     }
 }

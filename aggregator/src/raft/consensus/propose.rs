@@ -15,6 +15,10 @@ use crate::state::receipt::Receipt;
 /// How long a command waits for somebody to lead who has room for it: two elections.
 const LEADER_PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long an old leader may still answer for what it had taken once another one leads: it learns of
+/// that within a heartbeat, and the outcome of a command should not be unknown without need.
+const GRACE: Duration = Duration::from_millis(500);
+
 impl Node {
     /// Tries again while it is certain that nothing was written.
     pub(super) async fn propose(&self, action: Action) -> Result<(Receipt, u64), Unavailable> {
@@ -47,7 +51,7 @@ impl Node {
         action: Action,
     ) -> Result<(Receipt, u64), Unavailable> {
         let request = Request::Propose(action);
-        match self.call_leader(leader, &request).await {
+        match self.call_leader(leader, &request, GRACE).await {
             Ok(Reply::Proposed { receipt, index }) => Ok((receipt, index)),
             Ok(reply) => Err(unavailable(reply)),
             Err(cause) => Err(lost(&cause)),

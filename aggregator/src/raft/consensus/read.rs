@@ -20,7 +20,9 @@ pub enum Consistency {
     /// What this node has applied.
     #[default]
     Local,
-    /// What the leader had committed when it was asked, trusting its lease (and so the clocks).
+    /// What the leader had committed when it was asked. Only with
+    /// [`Settings::lease_reads`](super::Settings::lease_reads) its lease is trusted, and so the clocks
+    /// of all machines; else it is confirmed by a quorum as well.
     Leader,
     /// The same after a quorum has confirmed the leader (ReadIndex; Raft dissertation, section 6.4).
     Linearizable,
@@ -51,7 +53,7 @@ impl Node {
     pub(super) async fn read_index(&self, consistency: Consistency) -> Result<u64, ReadError> {
         let linearizable = match consistency {
             Consistency::Local => return Ok(self.status().applied),
-            Consistency::Leader => false,
+            Consistency::Leader => !self.settings.lease_reads,
             Consistency::Linearizable => true,
         };
         let deadline = Instant::now() + READ_PATIENCE;
@@ -79,7 +81,9 @@ impl Node {
 
     /// The index that a reader needs, asked of the leader itself.
     pub(super) async fn own_read_index(&self, linearizable: bool) -> Result<u64, Failure> {
-        let policy = if linearizable { ReadPolicy::ReadIndex } else { ReadPolicy::LeaseRead };
+        // The leader's own setting holds: who asks may be set otherwise.
+        let lease = !linearizable && self.settings.lease_reads;
+        let policy = if lease { ReadPolicy::LeaseRead } else { ReadPolicy::ReadIndex };
         match self.raft.get_read_linearizer(policy).await {
             Ok(linearizer) => Ok(linearizer.read_log_id().index()),
             Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward))) => {
@@ -94,7 +98,7 @@ impl Node {
 
     async fn peers_read_index(&self, leader: &Peer, linearizable: bool) -> Result<u64, Failure> {
         let request = Request::ReadIndex { linearizable };
-        let patience = self.settings.timing.election_max;
+        let patience = self.settings.timing.election_max * 2;
         match self.peers.call(leader, &request, patience).await {
             Ok(Reply::ReadIndex(index)) => Ok(index),
             // That the leader has stopped does not stop this node.

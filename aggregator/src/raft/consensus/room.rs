@@ -5,10 +5,11 @@
 //! begun that could get that far.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::AppendEntriesRequest;
+use tokio::time::Instant;
 use tokio::time::MissedTickBehavior;
 use wardmesh_common::id::NodeId;
 use wardmesh_common::space::Level;

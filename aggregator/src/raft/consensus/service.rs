@@ -1,9 +1,10 @@
 //! What this node answers to the others' calls.
 
+use bytes::Bytes;
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use quinn::RecvStream;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use wardmesh_common::id::NodeId;
 use wardmesh_common::space::Level;
 
@@ -11,8 +12,11 @@ use super::node::Node;
 use crate::raft::network::frame_bytes;
 use crate::raft::network::transfer::receive_file;
 use crate::raft::proposer::{RETRY_AFTER_OVERLOAD, Unavailable};
-use crate::raft::rpc::{Failure, Probed, Reply, Request, SnapshotOffer, Submitted};
-use crate::raft::server::{Refused, Serve};
+use crate::raft::rpc::{
+    Change, ChangeError, Failure, Probed, Reply, Request, Sender, SnapshotName, SnapshotOffer,
+    Submitted,
+};
+use crate::raft::server::{Refused, Serve, understand};
 use crate::raft::snapshot::Incoming;
 use crate::raft::types::{Payload, Snapshot, TypeConfig};
 use crate::state::command::{Action, Submission};
@@ -33,12 +37,40 @@ impl Serve for Node {
         };
     }
 
-    async fn serve(&self, from: NodeId, request: Request, stream: &mut RecvStream) -> Reply {
+    async fn serve(&self, sender: Sender, request: Request, stream: &mut RecvStream) -> Reply {
+        if let Some(refusal) = self.standing.refusal(sender, &request) {
+            return Reply::Failed(refusal);
+        }
         let answer = match request {
+            Request::Snapshot(offer) => self.install(sender.node, offer, stream).await,
+            request => self.answer(request).await,
+        };
+        answer.unwrap_or_else(Reply::Failed)
+    }
+}
+
+impl Node {
+    /// Answers a call whose bytes came by something else than a stream.
+    pub(super) async fn serve_carried(&self, from: NodeId, bytes: Bytes) -> Reply {
+        let answer = match understand(from, bytes) {
+            Ok((sender, request)) => match self.standing.refusal(sender, &request) {
+                Some(refusal) => Err(refusal),
+                None => self.answer(request).await,
+            },
+            Err((refused, failure)) => {
+                self.refused(refused);
+                Err(failure)
+            }
+        };
+        answer.unwrap_or_else(Reply::Failed)
+    }
+
+    async fn answer(&self, request: Request) -> Result<Reply, Failure> {
+        match request {
             Request::Append(append) => self.append(append).await,
             Request::Vote(vote) => self.vote(vote).await,
             Request::PreVote(vote) => self.pre_vote(vote).await,
-            Request::Snapshot(offer) => self.install(from, offer, stream).await,
+            Request::Snapshot(_) => Err(Failure::Refused("its file is missing".to_owned())),
             Request::TransferLeader(transfer) => self.take_over(transfer).await,
             Request::Submit(submissions) => self.submit_all(submissions).await,
             Request::Propose(action) => self.propose_for(action).await,
@@ -47,14 +79,36 @@ impl Serve for Node {
             }
             Request::Status => Ok(Reply::Status(self.node_status())),
             Request::Probe => self.probe().await,
+            Request::Join(cluster) => self.admit_self(cluster).await.map(|()| Reply::Joined),
+            Request::Change(change) => self.change_for(&change).await,
+            Request::SnapshotHeld(name) => self.held(name).await,
+            Request::HistoryFiles { below } => self.history_files(below).await,
+            Request::HistoryBytes { file, offset, length } => {
+                self.history_bytes(file, offset, length).await
+            }
             Request::Room => Ok(Reply::Room(self.settings.space.level() == Level::Ample)),
-        };
-        answer.unwrap_or_else(Reply::Failed)
+        }
     }
 }
 
 fn stopped(cause: impl std::fmt::Display) -> Failure {
     Failure::Stopped(cause.to_string())
+}
+
+/// One more, for as long as it lives.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 fn millis(retry_after: std::time::Duration) -> u32 {
@@ -105,6 +159,7 @@ impl Node {
         if !self.leads() {
             return Err(Failure::NotLeader { leader: self.leader() });
         }
+        let _answering = Counted::new(&self.answering);
         let queued: Vec<_> = submissions.into_iter().map(|one| self.queue.put(one)).collect();
         let mut answers = Vec::with_capacity(queued.len());
         for receiver in queued {
@@ -136,12 +191,23 @@ impl Node {
         }
     }
 
+    async fn change_for(&self, change: &Change) -> Result<Reply, Failure> {
+        if !self.leads() {
+            return Err(Failure::NotLeader { leader: self.leader() });
+        }
+        match self.change_here(change).await {
+            Err(ChangeError::NoLeader) => Err(Failure::NotLeader { leader: self.leader() }),
+            outcome => Ok(Reply::Changed(outcome)),
+        }
+    }
+
     async fn probe(&self) -> Result<Reply, Failure> {
         let initialised = self.raft.is_initialized().await.map_err(stopped)?;
         Ok(Reply::Probe(Probed {
             node_id: self.id,
             member: self.settings.member.clone(),
             empty: !initialised,
+            cluster: self.standing.cluster(),
         }))
     }
 
@@ -151,7 +217,7 @@ impl Node {
         offer: SnapshotOffer,
         stream: &mut RecvStream,
     ) -> Result<Reply, Failure> {
-        if offer.length > SNAPSHOT_LENGTH_MAX {
+        if offer.length > SNAPSHOT_LENGTH_MAX || offer.offset > offer.length {
             let why = format!("{} bytes, more than {SNAPSHOT_LENGTH_MAX}", offer.length);
             return Err(Failure::Refused(why));
         }
@@ -161,7 +227,7 @@ impl Node {
         let Ok(_turn) = self.receiving.try_lock() else {
             return Err(Failure::Overloaded { retry_after: millis(RETRY_AFTER_OVERLOAD) });
         };
-        tracing::info!(from, bytes = offer.length, "taking in a snapshot");
+        tracing::info!(from, bytes = offer.length, offset = offer.offset, "taking in a snapshot");
         let snapshot = self.receive(&offer, stream).await;
         let snapshot = snapshot.map_err(|cause| Failure::Refused(cause.to_string()))?;
         if snapshot.meta != offer.meta {
@@ -179,11 +245,31 @@ impl Node {
         offer: &SnapshotOffer,
         stream: &mut RecvStream,
     ) -> std::io::Result<Snapshot> {
-        let snapshots = Arc::clone(&self.snapshots);
-        let opening = tokio::task::spawn_blocking(move || snapshots.receive());
+        let (snapshots, name) = (Arc::clone(&self.snapshots), offer.name());
+        let offset = offer.offset;
+        let opening = tokio::task::spawn_blocking(move || snapshots.receive(&name, offset));
         let file: Incoming = opening.await.map_err(std::io::Error::other)??;
-        let file = receive_file(stream, offer.length, file).await?;
+        let (file, received) = receive_file(stream, offer.length - offset, file).await?;
+        match received {
+            Ok(()) => {}
+            // What was changed on its way is thrown away, what is merely not all of it is kept.
+            Err(cause) if cause.kind() == std::io::ErrorKind::InvalidData => return Err(cause),
+            Err(cause) => {
+                file.set_aside();
+                return Err(cause);
+            }
+        }
         let finishing = tokio::task::spawn_blocking(move || file.finish());
         finishing.await.map_err(std::io::Error::other)?
+    }
+
+    async fn held(&self, name: SnapshotName) -> Result<Reply, Failure> {
+        let Ok(_turn) = self.receiving.try_lock() else {
+            return Err(Failure::Overloaded { retry_after: millis(RETRY_AFTER_OVERLOAD) });
+        };
+        let snapshots = Arc::clone(&self.snapshots);
+        let reading = tokio::task::spawn_blocking(move || snapshots.held(&name));
+        let (offset, checksum) = reading.await.map_err(stopped)?.map_err(stopped)?;
+        Ok(Reply::SnapshotHeld { offset, checksum })
     }
 }

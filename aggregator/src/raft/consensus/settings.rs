@@ -36,6 +36,9 @@ pub struct Settings {
     pub identity: Identity,
     /// Heartbeats and elections.
     pub timing: Timing,
+    /// Whether a read of [`Consistency::Leader`](super::Consistency::Leader) trusts the leader's lease
+    /// and so that no machine's clock stands still; else a quorum confirms the leader for it as well.
+    pub lease_reads: bool,
     /// Snapshots and purges.
     pub compaction: Compaction,
     /// The last index that the event archive holds durably: a purge never passes it. A node without
@@ -46,13 +49,16 @@ pub struct Settings {
 }
 
 /// Heartbeats and elections (Raft paper, section 5.6: broadcast time ≪ election timeout).
+///
+/// openraft lets the lease run out first and then waits between the shortest and the longest time, so
+/// that a silent leader is replaced after `election_max + election_min` to `2 × election_max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// Between two heartbeats.
     pub heartbeat: Duration,
-    /// The shortest silence of a leader that starts an election.
+    /// The shortest time from a lease's end to an election.
     pub election_min: Duration,
-    /// The longest; also a leader's lease.
+    /// The longest; also a leader's lease from its last heartbeat on.
     pub election_max: Duration,
 }
 
@@ -60,8 +66,8 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_millis(150),
-            election_min: Duration::from_millis(600),
-            election_max: Duration::from_millis(1_200),
+            election_min: Duration::from_millis(300),
+            election_max: Duration::from_millis(600),
         }
     }
 }

@@ -4,22 +4,28 @@ use std::io;
 use std::io::Read;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use openraft::ConfigError;
+use openraft::storage::RaftLogStorage;
 use wardmesh_common::id::NodeId;
+use wardmesh_common::offload;
+use wardmesh_common::time::Timestamp;
 use wardmesh_common::tls::{NotAPrincipal, Principal, TlsError};
 
 use super::node::Node;
 use super::settings::Settings;
 use super::volume::{self, VolumeError};
-use super::{Consensus, room, upkeep};
+use super::{Consensus, room, upkeep, watch};
+use crate::raft::codec::Malformed;
 use crate::raft::log_store::{LogStore, end_process};
 use crate::raft::network::{Network, Peers};
 use crate::raft::proposer::gate::StampClock;
 use crate::raft::proposer::{self, Queue};
 use crate::raft::server::{self, BindError};
 use crate::raft::snapshot::Snapshots;
+use crate::raft::standing::Standing;
 use crate::raft::state_machine::{Frozen, Machine, StateMachine};
-use crate::raft::types::Raft;
+use crate::raft::types::{Raft, TypeConfig};
 use crate::state::command::Command;
 use crate::state::receipt::Receipt;
 
@@ -37,6 +43,9 @@ pub enum StartError {
     /// The volume is another node's, or cannot be written.
     #[error(transparent)]
     Volume(#[from] VolumeError),
+    /// The volume's node was removed from its cluster: the way out.
+    #[error("{0}")]
+    Removed(String),
     /// The endpoint.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -70,29 +79,76 @@ impl Consensus {
         machine: Arc<dyn Machine>,
     ) -> Result<Arc<Self>, StartError> {
         let cluster = cluster(&settings)?;
-        let config = Arc::new(settings.config(&cluster)?);
         let (log, snapshots) = open(&settings).await?;
+        machine.attach(log.clone());
         let endpoint = server::bind(settings.raft_listen, &settings.identity)?;
         let peers = Peers::new(settings.node_id, cluster.clone(), &settings.identity)?;
-        let peers = Arc::new(peers);
+        let parts = Parts { storage: log.clone(), log, snapshots, peers };
+        let mut consensus = Self::over(settings, parts, machine).await?;
+        let serving = server::run(endpoint.clone(), cluster, Arc::clone(&consensus.node));
+        consensus.tasks.push(tokio::spawn(serving));
+        consensus.endpoint = Some(endpoint);
+        Ok(Arc::new(consensus))
+    }
+
+    /// Starts on these parts, without an endpoint: the others' calls come in by
+    /// [`answer`](Self::answer).
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn over<L: RaftLogStorage<TypeConfig>>(
+        settings: Settings,
+        parts: Parts<L>,
+        machine: Arc<dyn Machine>,
+    ) -> Result<Self, StartError> {
+        let Parts { storage, log, snapshots, peers } = parts;
+        let config = Arc::new(settings.config(&cluster(&settings)?)?);
+        let standing = Arc::new(stand(&settings).await?);
+        let peers = Arc::new(peers.standing(Arc::clone(&standing)));
         let clock = Arc::new(StampClock::new());
-        let machine = Arc::new(Observed { machine, clock: Arc::clone(&clock) });
+        let observed = Observed { machine, clock: Arc::clone(&clock), standing };
+        let (standing, machine) = (Arc::clone(&observed.standing), Arc::new(observed));
         let state_machine =
             StateMachine::new(machine, Arc::clone(&snapshots)).or_end(end_process());
         let network = Network::new(Arc::clone(&peers));
-        let raft = Raft::new(settings.node_id, config, network, log.clone(), state_machine).await;
+        let raft = Raft::new(settings.node_id, config, network, storage, state_machine).await;
         let raft = raft.map_err(|cause| StartError::Consensus(cause.to_string()))?;
+        let begun = raft.is_initialized().await;
+        if begun.map_err(|cause| StartError::Consensus(cause.to_string()))? {
+            standing.holds_a_log();
+        }
         let (queue, waiting) = Queue::new();
-        let node = Arc::new(Node::new(settings, raft, peers, clock, queue, snapshots));
+        let node = Node::new(settings, raft, peers, clock, queue, snapshots, standing);
+        let node = Arc::new(node);
         let tasks = vec![
-            tokio::spawn(server::run(endpoint.clone(), cluster, Arc::clone(&node))),
             tokio::spawn(proposer::run(Arc::clone(&node), waiting)),
             tokio::spawn(upkeep::tick(Arc::clone(&node))),
             tokio::spawn(upkeep::compact(Arc::clone(&node))),
+            tokio::spawn(watch::run(Arc::clone(&node))),
             tokio::spawn(room::watch(Arc::clone(&node))),
         ];
-        Ok(Arc::new(Self { node, endpoint, log, tasks }))
+        Ok(Self { node, endpoint: None, log, tasks })
     }
+
+    /// Answers the bytes of another node's call, its length left out, with those of the reply.
+    ///
+    /// # Errors
+    /// [`Malformed::Encode`]: none of today's replies can fail.
+    pub async fn answer(&self, from: NodeId, request: Bytes) -> Result<Bytes, Malformed> {
+        self.node.serve_carried(from, request).await.encode()
+    }
+}
+
+/// What consensus stands on.
+pub struct Parts<L> {
+    /// Where openraft keeps log and vote.
+    pub storage: L,
+    /// The log for whoever archives it; `storage` itself, but in a simulation.
+    pub log: LogStore,
+    /// The snapshots.
+    pub snapshots: Arc<Snapshots>,
+    /// The way to the other nodes.
+    pub peers: Peers,
 }
 
 /// The cluster's name, from the certificate, which must be this node's.
@@ -105,6 +161,14 @@ fn cluster(settings: &Settings) -> Result<String, StartError> {
         Err(cause @ NotAPrincipal::NoCertificate) => Err(wrong(cause.to_string())),
         Err(cause) => Err(wrong(cause.to_string())),
     }
+}
+
+/// To which cluster the volume was admitted.
+async fn stand(settings: &Settings) -> Result<Standing, StartError> {
+    let (data, node_id) = (settings.data.clone(), settings.node_id);
+    let opened = offload::run(move || Standing::open(&data, node_id)).await.flatten();
+    let failed = |cause| StartError::Storage { what: "marks", cause };
+    opened.map_err(failed)?.map_err(StartError::Removed)
 }
 
 async fn open(settings: &Settings) -> Result<(LogStore, Arc<Snapshots>), StartError> {
@@ -124,10 +188,12 @@ fn open_blocking(settings: &Settings) -> Result<(LogStore, Arc<Snapshots>), Star
     Ok((log, Arc::new(snapshots)))
 }
 
-/// A machine whose commands tell the clock what was stamped before, also in an earlier life.
+/// A machine whose commands tell the clock what was stamped before, also in an earlier life, and whose
+/// memberships tell who is out.
 struct Observed {
     machine: Arc<dyn Machine>,
     clock: Arc<StampClock>,
+    standing: Arc<Standing>,
 }
 
 impl Machine for Observed {
@@ -138,11 +204,23 @@ impl Machine for Observed {
         self.machine.apply(index, command)
     }
 
+    fn reconfigure(&self, index: u64, gone: &[NodeId]) -> Receipt {
+        let receipt = self.machine.reconfigure(index, gone);
+        self.standing.learn(self.machine.retired());
+        receipt
+    }
+
+    fn retired(&self) -> Vec<(NodeId, Timestamp)> {
+        self.machine.retired()
+    }
+
     fn freeze(&self) -> Box<dyn Frozen> {
         self.machine.freeze()
     }
 
     fn restore(&self, index: u64, reader: &mut dyn Read) -> io::Result<()> {
-        self.machine.restore(index, reader)
+        self.machine.restore(index, reader)?;
+        self.standing.learn(self.machine.retired());
+        Ok(())
     }
 }

@@ -20,6 +20,7 @@ use crate::raft::testing::{Recorder, ingest, log_id, never};
 use crate::raft::types::{LeaderId, Member, Membership, Payload};
 
 mod crash;
+mod damage;
 
 struct Stores;
 

@@ -4,16 +4,19 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use quinn::{ClientConfig, Connection, IdleTimeout, TransportConfig, VarInt};
+use tokio::time::Instant;
 use wardmesh_common::id::NodeId;
 use wardmesh_common::tls::{Identity, RAFT_ALPN, TlsError};
 
 use super::dial::dial;
 use crate::raft::codec::Malformed;
-use crate::raft::rpc::{REPLY_LENGTH_MAX, Reply, Request};
+use crate::raft::rpc::{Failure, REPLY_LENGTH_MAX, Reply, Request, Sender};
+use crate::raft::standing::Standing;
 
 /// How long a handshake may take: a few round trips over a WAN and a busy CPU.
 const DIAL_PATIENCE: Duration = Duration::from_secs(2);
@@ -37,7 +40,7 @@ const RECEIVE_WINDOW: u32 = 32 * 1024 * 1024;
 const FULL_FOR: Duration = Duration::from_secs(3);
 
 /// A node to talk to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Peer {
     /// Who must answer; `None` where that is to be found out.
     pub node: Option<NodeId>,
@@ -82,12 +85,28 @@ pub(crate) fn transport() -> Arc<TransportConfig> {
     Arc::new(transport)
 }
 
+/// What carries calls to other nodes in QUIC's place: memory, in a simulation.
+pub trait Carrier: Send + Sync {
+    /// Takes a request's bytes to `peer` and brings its answer's back.
+    fn exchange<'a>(
+        &'a self,
+        peer: &'a Peer,
+        request: Bytes,
+    ) -> BoxFuture<'a, Result<Bytes, CallError>>;
+}
+
 /// All connections of this node to others.
 pub struct Peers {
     own: NodeId,
     cluster: String,
     config: ClientConfig,
-    slots: parking_lot::Mutex<HashMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
+    carrier: Option<Arc<dyn Carrier>>,
+    /// By node and address: an address may be given to another node, which must not get the calls
+    /// that were meant for its predecessor.
+    slots: parking_lot::Mutex<HashMap<Peer, Arc<tokio::sync::Mutex<Slot>>>>,
+    /// Where members are now; openraft keeps the address that a member had when its leader began.
+    addresses: parking_lot::RwLock<HashMap<NodeId, String>>,
+    standing: Option<Arc<Standing>>,
     /// Who said, and when, that its volume has no room for entries.
     full: parking_lot::Mutex<HashMap<NodeId, Instant>>,
 }
@@ -106,8 +125,35 @@ impl Peers {
     pub fn new(own: NodeId, cluster: String, identity: &Identity) -> Result<Self, TlsError> {
         let mut config = ClientConfig::new(Arc::new(identity.client(RAFT_ALPN)?));
         config.transport_config(transport());
-        let (slots, full) = Default::default();
-        Ok(Self { own, cluster, config, slots, full })
+        let (carrier, slots, addresses, full) = Default::default();
+        Ok(Self { own, cluster, config, carrier, slots, addresses, standing: None, full })
+    }
+
+    /// The same, with calls that go by this carrier and not over QUIC.
+    #[must_use]
+    pub fn carried(self, carrier: Arc<dyn Carrier>) -> Self {
+        Self { carrier: Some(carrier), ..self }
+    }
+
+    /// The same, whose requests name the cluster, and which take note of it where this node is out.
+    pub(in crate::raft) fn standing(self, standing: Arc<Standing>) -> Self {
+        Self { standing: Some(standing), ..self }
+    }
+
+    /// Who the requests come from.
+    pub(super) fn sender(&self) -> Sender {
+        self.standing.as_ref().map_or_else(|| self.own.into(), |standing| standing.sender())
+    }
+
+    /// The members' addresses as of now.
+    pub(in crate::raft) fn relocate(&self, addresses: HashMap<NodeId, String>) {
+        *self.addresses.write() = addresses;
+    }
+
+    /// The peer where it is now.
+    fn located(&self, peer: &Peer) -> Peer {
+        let now = peer.node.and_then(|node| self.addresses.read().get(&node).cloned());
+        Peer { node: peer.node, address: now.unwrap_or_else(|| peer.address.clone()) }
     }
 
     /// Takes note of whether a node's volume took entries, or had no room for them.
@@ -142,24 +188,33 @@ impl Peers {
         request: &Request,
         limit: Duration,
     ) -> Result<Reply, CallError> {
-        let bytes = request.encode(self.own)?;
+        let bytes = request.encode(self.sender())?;
         let exchange = async {
-            let connection = self.connection(peer).await?;
-            exchange(&connection, bytes).await
+            let answer = match &self.carrier {
+                Some(carrier) => carrier.exchange(peer, bytes).await?,
+                None => exchange(&self.connection(peer).await?, bytes).await?,
+            };
+            Ok(Reply::decode(answer)?)
         };
-        tokio::time::timeout(limit, exchange).await.unwrap_or(Err(CallError::TimedOut(limit)))
+        let reply = tokio::time::timeout(limit, exchange).await;
+        let reply = reply.unwrap_or(Err(CallError::TimedOut(limit)))?;
+        if let (Reply::Failed(Failure::Retired { at }), Some(standing)) = (&reply, &self.standing) {
+            standing.removed(*at);
+        }
+        Ok(reply)
     }
 
     /// A working connection to `peer`, dialled where there is none. Dialling goes on when the caller
     /// gives up: a heartbeat's patience is shorter than a handshake may take.
     pub(super) async fn connection(self: &Arc<Self>, peer: &Peer) -> Result<Connection, CallError> {
-        let slot = Arc::clone(self.slots.lock().entry(peer.address.clone()).or_default());
+        let peer = self.located(peer);
+        let slot = Arc::clone(self.slots.lock().entry(peer.clone()).or_default());
         if let Ok(slot) = slot.try_lock()
             && let Some(connection) = slot.working()
         {
             return Ok(connection);
         }
-        let (peers, peer, asked) = (Arc::clone(self), peer.clone(), Instant::now());
+        let (peers, asked) = (Arc::clone(self), Instant::now());
         let dialling = tokio::spawn(async move { peers.dial(&peer, &slot, asked).await });
         dialling.await.unwrap_or_else(|cause| Err(CallError::Lost(cause.to_string())))
     }
@@ -215,11 +270,11 @@ impl Slot {
 }
 
 /// One call on a stream of its own.
-async fn exchange(connection: &Connection, request: Bytes) -> Result<Reply, CallError> {
+async fn exchange(connection: &Connection, request: Bytes) -> Result<Bytes, CallError> {
     let lost = |cause: &dyn std::fmt::Display| CallError::Lost(cause.to_string());
     let (mut send, mut receive) = connection.open_bi().await.map_err(|cause| lost(&cause))?;
     send.write_chunk(request).await.map_err(|cause| lost(&cause))?;
     send.finish().map_err(|cause| lost(&cause))?;
     let reply = receive.read_to_end(REPLY_LENGTH_MAX).await.map_err(|cause| lost(&cause))?;
-    Ok(Reply::decode(reply.into())?)
+    Ok(reply.into())
 }

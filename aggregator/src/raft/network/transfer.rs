@@ -1,6 +1,7 @@
 //! A snapshot's file on a stream: its bytes in chunks, then their crc32c (RFC 3720 section 12.1).
 //!
-//! Neither side holds more than a few chunks of it, and a stream that stands still is given up.
+//! Neither side holds more than a few chunks of it, and a stream that stands still is given up. What
+//! had arrived by then is not sent again: the sender asks first what the receiver has.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -13,12 +14,16 @@ use tokio::sync::mpsc;
 use super::peers::{CallError, Peer, Peers};
 use crate::raft::rpc::{REPLY_LENGTH_MAX, Reply, Request, SnapshotOffer};
 use crate::raft::snapshot::SnapshotFile;
+use crate::raft::types::{Snapshot, Vote};
 
 /// Bytes read from the file at once: large enough to keep a disk busy, small in memory.
 const CHUNK_LENGTH: usize = 256 * 1024;
 
 /// Chunks between the stream and the disk.
 const CHUNKS_WAITING_MAX: usize = 4;
+
+/// How long a peer may read what it has of a snapshot: some gigabytes.
+const HELD_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long one chunk may take on its way; the whole is bounded by openraft's
 /// `install_snapshot_timeout`.
@@ -32,21 +37,69 @@ impl Peers {
     pub async fn send_snapshot(
         self: &Arc<Self>,
         peer: &Peer,
+        vote: Vote,
+        snapshot: Snapshot,
+    ) -> Result<Reply, CallError> {
+        let Snapshot { meta, snapshot: file } = snapshot;
+        let of = file.clone();
+        let sum = blocking(move || of.sum()).await.map_err(lost)?;
+        let mut offer = SnapshotOffer { vote, meta, length: file.length(), sum, offset: 0 };
+        offer.offset = self.held(peer, &offer, &file).await?;
+        self.send_offered(peer, offer, file).await
+    }
+
+    /// Sends what an offer says, from its offset on.
+    pub(crate) async fn send_offered(
+        self: &Arc<Self>,
+        peer: &Peer,
         offer: SnapshotOffer,
         file: SnapshotFile,
     ) -> Result<Reply, CallError> {
-        let length = offer.length;
-        let request = Request::Snapshot(offer).encode(self.own())?;
+        let (offset, length) = (offer.offset, offer.length);
+        let request = Request::Snapshot(offer).encode(self.sender())?;
         let connection = self.connection(peer).await?;
         let (mut send, mut receive) = connection.open_bi().await.map_err(lost)?;
         send.write_chunk(request).await.map_err(lost)?;
         // The receiver may refuse while the file is still on its way; its answer says why.
-        if let Err(cause) = send_file(&mut send, file, length).await {
+        if let Err(cause) = send_file(&mut send, file, offset, length).await {
             tracing::debug!(%cause, peer = %peer.address, "the snapshot did not get through");
         }
         let reply = receive.read_to_end(REPLY_LENGTH_MAX).await.map_err(lost)?;
         Ok(Reply::decode(reply.into())?)
     }
+
+    /// How many bytes from the beginning the peer has: those that an earlier attempt brought there,
+    /// of this leader's or of another's, if they are the same bytes.
+    async fn held(
+        self: &Arc<Self>,
+        peer: &Peer,
+        offer: &SnapshotOffer,
+        file: &SnapshotFile,
+    ) -> Result<u64, CallError> {
+        let asking = Request::SnapshotHeld(offer.name());
+        let Reply::SnapshotHeld { offset, checksum } =
+            self.call(peer, &asking, HELD_PATIENCE).await?
+        else {
+            return Ok(0);
+        };
+        if offset == 0 || offset > offer.length {
+            return Ok(0);
+        }
+        let of = file.clone();
+        let own = blocking(move || of.checksum(offset)).await.map_err(lost)?;
+        if own != checksum {
+            tracing::warn!(peer = %peer.address, offset, "what it has of the snapshot is damaged");
+            return Ok(0);
+        }
+        tracing::info!(peer = %peer.address, offset, length = offer.length, "going on with a snapshot");
+        Ok(offset)
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
 }
 
 fn lost(cause: impl std::fmt::Display) -> CallError {
@@ -56,9 +109,10 @@ fn lost(cause: impl std::fmt::Display) -> CallError {
 async fn send_file(
     stream: &mut SendStream,
     file: SnapshotFile,
+    mut offset: u64,
     length: u64,
 ) -> Result<(), CallError> {
-    let (mut offset, mut checksum) = (0, 0);
+    let mut checksum = 0;
     while offset < length {
         let chunk = read_chunk(file.clone(), offset, length).await.map_err(lost)?;
         checksum = crc32c::crc32c_append(checksum, &chunk);
@@ -75,7 +129,7 @@ async fn send_file(
 
 async fn read_chunk(file: SnapshotFile, offset: u64, length: u64) -> io::Result<Bytes> {
     let due = usize::try_from(length - offset).unwrap_or(CHUNK_LENGTH).min(CHUNK_LENGTH);
-    let reading = tokio::task::spawn_blocking(move || {
+    let reading = move || {
         let mut chunk = vec![0; due];
         let read = file.read_at(&mut chunk, offset)?;
         chunk.truncate(read);
@@ -84,30 +138,31 @@ async fn read_chunk(file: SnapshotFile, offset: u64, length: u64) -> io::Result<
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
         }
         Ok(Bytes::from(chunk))
-    });
-    reading.await.map_err(io::Error::other)?
+    };
+    blocking(reading).await
 }
 
-/// Writes the file of a snapshot that is being sent to `out`, which is handed back complete.
+/// Writes `length` bytes of a snapshot that is being sent to `out`, which is handed back complete or
+/// with what had arrived when the stream broke.
 ///
 /// # Errors
-/// The stream's or the disk's, and `InvalidData` where the checksum does not hold.
+/// The disk's: then `out` is gone. Within: the stream's, and `InvalidData` where the checksum does
+/// not hold.
 pub(crate) async fn receive_file<W: Write + Send + 'static>(
     stream: &mut RecvStream,
     length: u64,
     mut out: W,
-) -> io::Result<W> {
+) -> io::Result<(W, io::Result<()>)> {
     let (sender, mut chunks) = mpsc::channel::<Bytes>(CHUNKS_WAITING_MAX);
-    let writing = tokio::task::spawn_blocking(move || {
+    let writing = tokio::task::spawn_blocking(move || -> io::Result<W> {
         while let Some(chunk) = chunks.blocking_recv() {
             out.write_all(&chunk)?;
         }
         Ok(out)
     });
     let received = receive_chunks(stream, length, sender).await;
-    let written = writing.await.map_err(io::Error::other)?;
-    received?;
-    written
+    let out = writing.await.map_err(io::Error::other)??;
+    Ok((out, received))
 }
 
 async fn receive_chunks(

@@ -9,12 +9,16 @@ use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use super::join::{join, refuse, submissions};
-use super::{Unavailable, Waiting};
+use super::join::{join, refuse, settle, submissions};
+use super::{
+    Answer, LEADERLESS_PATIENCE, LEADERLESS_POLL, RETRY_AFTER_CHANGE, Unavailable, Waiting,
+};
 use crate::raft::consensus::node::{Node, Route};
 use crate::raft::network::{CallError, Peer};
 use crate::raft::rpc::{Failure, Reply, Request, Submitted};
+use crate::state::command::Action;
 
 /// Calls to the leader at once: enough that a round trip does not bound the throughput of a few
 /// dozen sensors.
@@ -51,29 +55,76 @@ impl Forwarders {
 async fn run(node: Arc<Node>, mut queue: mpsc::UnboundedReceiver<Waiting>) {
     while let Some(first) = queue.recv().await {
         let joined = join(first, &mut queue, Duration::ZERO).await;
-        match node.route() {
-            Route::Other(leader) => forward(&node, &leader, joined).await,
-            // It became leader itself in the meantime: the session sends again, into the queue.
-            Route::Own | Route::Nobody => refuse(joined, &Unavailable::no_leader()),
+        deliver(&node, joined).await;
+    }
+}
+
+/// Brings batches to whoever leads. After a change of leader it is tried again for a while: their
+/// order holds, since nothing overtakes them here.
+async fn deliver(node: &Node, mut joined: Vec<Waiting>) {
+    let deadline = Instant::now() + LEADERLESS_PATIENCE;
+    loop {
+        joined = match node.route() {
+            Route::Other(leader) => match forward(node, &leader, joined).await {
+                None => return,
+                Some(joined) => joined,
+            },
+            // It became leader itself in the meantime.
+            Route::Own => return propose(node, joined).await,
+            Route::Nobody => joined,
+        };
+        if Instant::now() >= deadline {
+            return refuse(joined, &Unavailable::no_leader());
+        }
+        tokio::time::sleep(LEADERLESS_POLL).await;
+    }
+}
+
+async fn propose(node: &Node, joined: Vec<Waiting>) {
+    match node.gate.propose(Action::Ingest(submissions(&joined))).await {
+        Ok(pending) => settle(joined, pending).await,
+        Err(unavailable) => refuse(joined, &unavailable),
+    }
+}
+
+/// Gives back what the leader did not take, or may not have taken because it is lost: sent once more,
+/// it is a duplicate at worst. From the first such batch on all is given back, whatever became of it,
+/// so that the order holds.
+async fn forward(node: &Node, leader: &Peer, mut joined: Vec<Waiting>) -> Option<Vec<Waiting>> {
+    let request = Request::Submit(submissions(&joined));
+    match node.call_leader(leader, &request, Duration::ZERO).await {
+        Ok(Reply::Submitted(answers)) if answers.len() == joined.len() => {
+            let passing = |answer: &Submitted| match answer {
+                Submitted::Applied(..) => false,
+                Submitted::Unavailable(retry_after) => is_passing(*retry_after),
+            };
+            let taken = answers.iter().position(passing).unwrap_or(joined.len());
+            let left = joined.split_off(taken);
+            joined.into_iter().zip(answers).for_each(|(waiting, answer)| {
+                waiting.answer(answered(answer));
+            });
+            (!left.is_empty()).then_some(left)
+        }
+        Ok(Reply::Failed(Failure::NotLeader { .. } | Failure::Stopped(_))) | Err(_) => Some(joined),
+        Ok(reply) => {
+            refuse(joined, &unavailable(reply));
+            None
         }
     }
 }
 
-async fn forward(node: &Node, leader: &Peer, joined: Vec<Waiting>) {
-    let request = Request::Submit(submissions(&joined));
-    match node.call_leader(leader, &request).await {
-        Ok(Reply::Submitted(answers)) if answers.len() == joined.len() => {
-            for (waiting, answer) in joined.into_iter().zip(answers) {
-                waiting.answer(match answer {
-                    Submitted::Applied(receipt, index) => Ok((receipt, index)),
-                    Submitted::Unavailable(retry_after) => Err(Unavailable::Overloaded {
-                        retry_after: Duration::from_millis(retry_after.into()),
-                    }),
-                });
-            }
+/// Whether a batch that was refused for so many milliseconds was refused by a leader that is one no
+/// more.
+fn is_passing(retry_after: u32) -> bool {
+    Duration::from_millis(retry_after.into()) <= RETRY_AFTER_CHANGE
+}
+
+fn answered(answer: Submitted) -> Answer {
+    match answer {
+        Submitted::Applied(receipt, index) => Ok((receipt, index)),
+        Submitted::Unavailable(retry_after) => {
+            Err(Unavailable::Overloaded { retry_after: Duration::from_millis(retry_after.into()) })
         }
-        Ok(reply) => refuse(joined, &unavailable(reply)),
-        Err(cause) => refuse(joined, &lost(&cause)),
     }
 }
 

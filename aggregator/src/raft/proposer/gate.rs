@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::ClientWriteError;
 use openraft::impls::ProgressResponder;
 use openraft::raft::ClientWriteResult;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use wardmesh_common::clock;
 use wardmesh_common::space::{Level, Space};
 use wardmesh_common::time::Timestamp;
@@ -95,6 +95,11 @@ impl Gate {
         (roomy * 2 <= all).then(|| Unavailable::disk_full(why()))
     }
 
+    /// Lets nothing through for as long as the answer lives.
+    pub(in crate::raft) async fn hold(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.order.lock().await
+    }
+
     /// Stamps the command and hands it over. When this returns, its place among the commands of this
     /// node is settled; whether it gets into the log is told by the [`Pending`].
     pub(in crate::raft) async fn propose(&self, action: Action) -> Result<Pending, Unavailable> {
@@ -126,7 +131,7 @@ impl Pending {
         let answer = answer.map_err(|_| unknown(format!("nothing after {OUTCOME_PATIENCE:?}")))?;
         match answer.map_err(|_| unknown("consensus has stopped".to_owned()))? {
             Ok(written) => Ok((written.data.receipt, written.data.index)),
-            Err(ClientWriteError::ForwardToLeader(_)) => Err(Unavailable::no_leader()),
+            Err(ClientWriteError::ForwardToLeader(_)) => Err(Unavailable::succeeded()),
             Err(discarded) => Err(unknown(discarded.to_string())),
         }
     }

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::forward::Forwarders;
 use super::gate::Pending;
 use super::{
-    Answer, JOINED_BATCHES_MAX, JOINED_LENGTH_MAX, JOINED_LENGTH_MIN, LINGER,
-    PROPOSALS_IN_FLIGHT_MAX, Unavailable, Waiting,
+    Answer, JOINED_BATCHES_MAX, JOINED_LENGTH_MAX, JOINED_LENGTH_MIN, LEADERLESS_PATIENCE,
+    LEADERLESS_POLL, LINGER, PROPOSALS_IN_FLIGHT_MAX, Unavailable, Waiting,
 };
 use crate::raft::consensus::node::{Node, Route};
 use crate::state::command::{Action, Submission};
@@ -20,16 +20,33 @@ use crate::state::receipt::Receipt;
 pub(in crate::raft) async fn run(node: Arc<Node>, mut queue: mpsc::UnboundedReceiver<Waiting>) {
     let in_flight = Arc::new(Semaphore::new(PROPOSALS_IN_FLIGHT_MAX));
     let forwarders = Forwarders::start(&node);
+    let mut leaderless = None;
     while let Some(first) = queue.recv().await {
         let Ok(place) = Arc::clone(&in_flight).acquire_owned().await else { return };
         let alone = in_flight.available_permits() + 1 == PROPOSALS_IN_FLIGHT_MAX;
         let linger = if alone { Duration::ZERO } else { LINGER };
         let joined = join(first, &mut queue, linger).await;
-        match node.route() {
+        match settled(&node, &mut leaderless).await {
             Route::Own => propose(&node, joined, place).await,
             Route::Other(_) => joined.into_iter().for_each(|waiting| forwarders.put(waiting)),
             Route::Nobody => refuse(joined, &Unavailable::no_leader()),
         }
+    }
+}
+
+/// Where the leader is. While nobody leads it is waited for, once for all that waits meanwhile: what
+/// comes later than that is refused at once, until somebody leads again.
+async fn settled(node: &Node, leaderless: &mut Option<Instant>) -> Route {
+    loop {
+        let route = node.route();
+        if route != Route::Nobody {
+            *leaderless = None;
+            return route;
+        }
+        if leaderless.get_or_insert_with(Instant::now).elapsed() >= LEADERLESS_PATIENCE {
+            return route;
+        }
+        tokio::time::sleep(LEADERLESS_POLL).await;
     }
 }
 
@@ -71,7 +88,7 @@ async fn propose(node: &Node, joined: Vec<Waiting>, place: OwnedSemaphorePermit)
     }
 }
 
-async fn settle(joined: Vec<Waiting>, pending: Pending) {
+pub(super) async fn settle(joined: Vec<Waiting>, pending: Pending) {
     match pending.outcome().await {
         Ok((Receipt::Ingested(receipts), index)) if receipts.len() == joined.len() => {
             for (waiting, receipt) in joined.into_iter().zip(receipts) {

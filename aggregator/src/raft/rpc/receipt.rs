@@ -46,6 +46,15 @@ pub(super) fn put_receipt(out: &mut Vec<u8>, receipt: &Receipt) {
             out.put_u8(5);
             out.put_slice(&cluster.0);
         }
+        Receipt::Updated { revision } => {
+            out.put_u8(6);
+            out.put_u64_le(*revision);
+        }
+        Receipt::Stale { revision } => {
+            out.put_u8(7);
+            out.put_u64_le(*revision);
+        }
+        Receipt::NotFound => out.put_u8(8),
     }
 }
 
@@ -69,6 +78,9 @@ pub(super) fn receipt(reader: &mut Reader) -> Result<Receipt, Malformed> {
             let cluster = cluster.first_chunk().ok_or(Malformed::Short("cluster"))?;
             Receipt::Founded(ClusterId(*cluster))
         }
+        6 => Receipt::Updated { revision: reader.u64("revision")? },
+        7 => Receipt::Stale { revision: reader.u64("revision")? },
+        8 => Receipt::NotFound,
         other => return Err(Malformed::Unknown("receipt", other.into())),
     })
 }

@@ -2,11 +2,13 @@
 
 use bytes::BufMut;
 use openraft::raft::{AppendEntriesResponse, TransferLeaderError, VoteResponse};
-use wardmesh_common::id::NodeId;
+use wardmesh_common::id::{ClusterId, NodeId};
 use wardmesh_common::time::Timestamp;
 
+use super::change::{outcome, put_outcome};
 use super::receipt::{batch_receipt, put_batch_receipt, put_receipt, receipt};
-use super::{Failure, NodeStatus, Probed, Reply, Submitted};
+use super::request::cluster;
+use super::{Failure, HistoryFile, HistoryName, NodeStatus, Probed, Reply, Submitted};
 use crate::raft::codec::{self, Malformed, Reader};
 use crate::raft::types::TypeConfig;
 
@@ -19,6 +21,11 @@ const PROPOSED: u8 = 6;
 const READ_INDEX: u8 = 7;
 const STATUS: u8 = 8;
 const PROBE: u8 = 9;
+const JOINED: u8 = 10;
+const CHANGED: u8 = 11;
+const HISTORY_FILES: u8 = 13;
+const HISTORY_BYTES: u8 = 14;
+const SNAPSHOT_HELD: u8 = 15;
 const ROOM: u8 = 17;
 const FAILED: u8 = 255;
 
@@ -65,7 +72,29 @@ pub(super) fn put(out: &mut Vec<u8>, reply: &Reply) -> u8 {
             out.put_u64_le(probed.node_id);
             codec::put_member(out, &probed.member);
             out.put_u8(probed.empty.into());
+            out.put_slice(&probed.cluster.unwrap_or_default().0);
             PROBE
+        }
+        Reply::Joined => JOINED,
+        Reply::Changed(result) => {
+            put_outcome(out, result);
+            CHANGED
+        }
+        Reply::HistoryFiles(files) => {
+            out.put_u32_le(files.len() as u32);
+            for HistoryFile { name, bytes } in files {
+                [name.first, name.through, *bytes].iter().for_each(|field| out.put_u64_le(*field));
+            }
+            HISTORY_FILES
+        }
+        Reply::HistoryBytes(bytes) => {
+            codec::put_bytes(out, bytes);
+            HISTORY_BYTES
+        }
+        Reply::SnapshotHeld { offset, checksum } => {
+            out.put_u64_le(*offset);
+            out.put_u32_le(*checksum);
+            SNAPSHOT_HELD
         }
         Reply::Room(enough) => {
             out.put_u8((*enough).into());
@@ -96,7 +125,18 @@ pub(super) fn read(kind: u8, reader: &mut Reader) -> Result<Reply, Malformed> {
             node_id: reader.u64("node")?,
             member: reader.member()?,
             empty: reader.bool("emptiness")?,
+            cluster: Some(cluster(reader)?).filter(|id| *id != ClusterId::default()),
         }),
+        JOINED => Reply::Joined,
+        CHANGED => Reply::Changed(outcome(reader)?),
+        HISTORY_FILES => {
+            let count = reader.u32("files")?;
+            Reply::HistoryFiles((0..count).map(|_| history_file(reader)).collect::<Result<_, _>>()?)
+        }
+        HISTORY_BYTES => Reply::HistoryBytes(reader.bytes("bytes")?),
+        SNAPSHOT_HELD => {
+            Reply::SnapshotHeld { offset: reader.u64("offset")?, checksum: reader.u32("checksum")? }
+        }
         ROOM => Reply::Room(reader.bool("room")?),
         FAILED => Reply::Failed(failure(reader)?),
         other => return Err(Malformed::Unknown("kind", other.into())),
@@ -187,6 +227,11 @@ fn submitted(reader: &mut Reader) -> Result<Submitted, Malformed> {
     })
 }
 
+fn history_file(reader: &mut Reader) -> Result<HistoryFile, Malformed> {
+    let name = HistoryName { first: reader.u64("file")?, through: reader.u64("file")? };
+    Ok(HistoryFile { name, bytes: reader.u64("file's length")? })
+}
+
 fn put_node(out: &mut Vec<u8>, node: Option<NodeId>) {
     out.put_u8(node.is_some().into());
     out.put_u64_le(node.unwrap_or_default());
@@ -242,8 +287,12 @@ fn put_failure(out: &mut Vec<u8>, failure: &Failure) {
             out.put_u8(4);
             codec::put_text(out, why);
         }
-        Failure::DiskFull(why) => {
+        Failure::Retired { at } => {
             out.put_u8(5);
+            out.put_u64_le(at.as_nanos());
+        }
+        Failure::DiskFull(why) => {
+            out.put_u8(6);
             codec::put_text(out, why);
         }
     }
@@ -256,7 +305,8 @@ fn failure(reader: &mut Reader) -> Result<Failure, Malformed> {
         2 => Failure::Refused(reader.text("refusal")?),
         3 => Failure::Unreadable(reader.text("cause")?),
         4 => Failure::Stopped(reader.text("cause")?),
-        5 => Failure::DiskFull(reader.text("cause")?),
+        5 => Failure::Retired { at: Timestamp::from_nanos(reader.u64("time")?) },
+        6 => Failure::DiskFull(reader.text("cause")?),
         other => return Err(Malformed::Unknown("failure", other.into())),
     })
 }

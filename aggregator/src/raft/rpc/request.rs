@@ -2,10 +2,11 @@
 
 use bytes::BufMut;
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
-use wardmesh_common::id::SensorId;
+use wardmesh_common::id::{ClusterId, SensorId};
 use wardmesh_common::time::Timestamp;
 
-use super::{Request, SnapshotOffer, Unreadable};
+use super::change::{change, put_change};
+use super::{HistoryName, Request, SnapshotName, SnapshotOffer, Unreadable};
 use crate::raft::codec::{self, Malformed, Reader};
 use crate::raft::types::{Entry, TypeConfig};
 use crate::state::command::{Action, Command, Submission};
@@ -20,6 +21,11 @@ const PROPOSE: u8 = 7;
 const READ_INDEX: u8 = 8;
 const STATUS: u8 = 9;
 const PROBE: u8 = 10;
+const JOIN: u8 = 11;
+const CHANGE: u8 = 12;
+const HISTORY_FILES: u8 = 14;
+const HISTORY_BYTES: u8 = 15;
+const SNAPSHOT_HELD: u8 = 16;
 const ROOM: u8 = 18;
 
 /// Appends the body and returns its kind.
@@ -41,6 +47,8 @@ pub(super) fn put(out: &mut Vec<u8>, request: &Request) -> Result<u8, Malformed>
             codec::put_vote(out, &offer.vote);
             codec::put_meta(out, &offer.meta);
             out.put_u64_le(offer.length);
+            out.put_u32_le(offer.sum);
+            out.put_u64_le(offer.offset);
             SNAPSHOT
         }
         Request::TransferLeader(transfer) => {
@@ -63,6 +71,31 @@ pub(super) fn put(out: &mut Vec<u8>, request: &Request) -> Result<u8, Malformed>
         }
         Request::Status => STATUS,
         Request::Probe => PROBE,
+        Request::Join(cluster) => {
+            out.put_slice(&cluster.0);
+            JOIN
+        }
+        Request::Change(change) => {
+            put_change(out, change);
+            CHANGE
+        }
+        Request::HistoryFiles { below } => {
+            out.put_u64_le(*below);
+            HISTORY_FILES
+        }
+        Request::HistoryBytes { file, offset, length } => {
+            out.put_u64_le(file.first);
+            out.put_u64_le(file.through);
+            out.put_u64_le(*offset);
+            out.put_u32_le(*length);
+            HISTORY_BYTES
+        }
+        Request::SnapshotHeld(name) => {
+            codec::put_log_id_option(out, name.last.as_ref());
+            out.put_u64_le(name.length);
+            out.put_u32_le(name.sum);
+            SNAPSHOT_HELD
+        }
         Request::Room => ROOM,
     })
 }
@@ -77,6 +110,8 @@ pub(super) fn read(kind: u8, reader: &mut Reader) -> Result<Request, Unreadable>
             vote: reader.vote()?,
             meta: reader.meta()?,
             length: reader.u64("snapshot's length")?,
+            sum: reader.u32("snapshot's checksum")?,
+            offset: reader.u64("snapshot's offset")?,
         }),
         TRANSFER_LEADER => Request::TransferLeader(TransferLeaderRequest::new(
             reader.vote()?,
@@ -88,9 +123,27 @@ pub(super) fn read(kind: u8, reader: &mut Reader) -> Result<Request, Unreadable>
         READ_INDEX => Request::ReadIndex { linearizable: reader.bool("consistency")? },
         STATUS => Request::Status,
         PROBE => Request::Probe,
+        JOIN => Request::Join(cluster(reader)?),
+        CHANGE => Request::Change(change(reader)?),
+        HISTORY_FILES => Request::HistoryFiles { below: reader.u64("bound")? },
+        HISTORY_BYTES => Request::HistoryBytes {
+            file: HistoryName { first: reader.u64("file")?, through: reader.u64("file")? },
+            offset: reader.u64("offset")?,
+            length: reader.u32("length")?,
+        },
+        SNAPSHOT_HELD => Request::SnapshotHeld(SnapshotName {
+            last: reader.log_id_option()?,
+            length: reader.u64("snapshot's length")?,
+            sum: reader.u32("snapshot's checksum")?,
+        }),
         ROOM => Request::Room,
         other => return Err(Malformed::Unknown("kind", other.into()).into()),
     })
+}
+
+pub(super) fn cluster(reader: &mut Reader) -> Result<ClusterId, Malformed> {
+    let id = reader.take(16, "cluster")?;
+    Ok(ClusterId(*id.first_chunk().ok_or(Malformed::Short("cluster"))?))
 }
 
 fn put_append(

@@ -64,6 +64,8 @@ fn requests() -> Vec<Request> {
             vote: vote(),
             meta: SnapshotMeta { last_log_id: Some(log_id(9)), last_membership },
             length: 77,
+            sum: 78,
+            offset: 5,
         }),
         Request::TransferLeader(TransferLeaderRequest::new(vote(), 2, Some(log_id(8)))),
         Request::Submit(vec![submission(b"two"), submission(b"three")]),
@@ -71,8 +73,42 @@ fn requests() -> Vec<Request> {
         Request::ReadIndex { linearizable: true },
         Request::Status,
         Request::Probe,
+        Request::Join(ClusterId([8; 16])),
+        Request::Change(Change::Add { address: "agg-4:4434".into(), voter: true }),
+        Request::Change(Change::Promote { node: 4 }),
+        Request::Change(Change::Remove { node: 2, force: true }),
+        Request::Change(Change::Replace { node: 2, address: "agg-4:4434".into() }),
+        Request::Change(Change::Transfer { to: None }),
+        Request::Change(Change::Transfer { to: Some(3) }),
+        Request::HistoryFiles { below: 12 },
+        Request::HistoryBytes {
+            file: HistoryName { first: 3, through: 9 },
+            offset: 1 << 40,
+            length: 4_096,
+        },
+        Request::SnapshotHeld(SnapshotName { last: Some(log_id(9)), length: 77, sum: 78 }),
         Request::Room,
     ]
+}
+
+fn outcomes() -> Vec<Result<Changed, ChangeError>> {
+    let address = || "agg-4:4434".to_owned();
+    let changed = |role| Ok(Changed { node: 4, member: member(), role, index: 9 });
+    let errors = [
+        ChangeError::Busy,
+        ChangeError::Silent { address: address(), cause: "no route".into() },
+        ChangeError::NotEmpty { node: 4, address: address() },
+        ChangeError::Retired { node: 4, at: Timestamp::from_nanos(5) },
+        ChangeError::AlreadyMember { node: 4 },
+        ChangeError::Wiped { node: 4 },
+        ChangeError::NoSuchMember { node: 4 },
+        ChangeError::QuorumAtRisk { voters: 2, heard: 1 },
+        ChangeError::Refused("a".into()),
+        ChangeError::Unknown("b".into()),
+        ChangeError::NoLeader,
+    ];
+    let roles = [Role::Voter, Role::Learner, Role::Gone].into_iter().map(changed);
+    roles.chain(errors.into_iter().map(Err)).collect()
 }
 
 fn replies() -> Vec<Reply> {
@@ -93,6 +129,9 @@ fn replies() -> Vec<Reply> {
         Receipt::Accepted,
         Receipt::Refused("no".into()),
         Receipt::Founded(ClusterId([8; 16])),
+        Receipt::Updated { revision: 3 },
+        Receipt::Stale { revision: 4 },
+        Receipt::NotFound,
     ];
     let failures = [
         Failure::NotLeader { leader: Some(3) },
@@ -101,6 +140,7 @@ fn replies() -> Vec<Reply> {
         Failure::Refused("a".into()),
         Failure::Unreadable("b".into()),
         Failure::Stopped("c".into()),
+        Failure::Retired { at: Timestamp::from_nanos(6) },
         Failure::DiskFull("d".into()),
     ];
     let appends = [
@@ -128,26 +168,35 @@ fn replies() -> Vec<Reply> {
             applied: 3,
             ..NodeStatus::default()
         }),
-        Reply::Probe(Probed { node_id: 1, member: member(), empty: true }),
+        Reply::Probe(Probed { node_id: 1, member: member(), empty: true, cluster: None }),
+        Reply::HistoryFiles(vec![
+            HistoryFile::default(),
+            HistoryFile { name: HistoryName { first: 1, through: 7 }, bytes: 900 },
+        ]),
+        Reply::HistoryBytes(Bytes::from_static(b"some of a file")),
+        Reply::SnapshotHeld { offset: 1 << 33, checksum: 9 },
     ];
     replies.extend([true, false].map(Reply::Room));
     replies.extend(receipts.map(|receipt| Reply::Proposed { receipt, index: 6 }));
     replies.extend(failures.map(Reply::Failed));
     replies.extend(appends.map(Reply::Append));
     replies.extend(transfers.map(Reply::TransferLeader));
+    replies.push(Reply::Joined);
+    replies.extend(outcomes().into_iter().map(Reply::Changed));
     replies
 }
 
 #[test]
 fn requests_round_trip_and_no_truncation_passes() {
+    let sender = Sender { node: 7, cluster: Some(ClusterId([5; 16])) };
     for request in requests() {
-        let framed = request.encode(7).unwrap();
+        let framed = request.encode(sender).unwrap();
         let length = u32::from_le_bytes(*framed.first_chunk().unwrap()) as usize;
         let bytes = framed.slice(4..);
         assert_eq!(length, bytes.len());
         let (from, read) = Request::decode(bytes.clone()).unwrap();
-        assert_eq!((from, format!("{read:?}")), (7, format!("{request:?}")));
-        assert_eq!(read.encode(7).unwrap(), framed, "{request:?}");
+        assert_eq!((from, format!("{read:?}")), (sender, format!("{request:?}")));
+        assert_eq!(read.encode(sender).unwrap(), framed, "{request:?}");
         for length in 0..bytes.len() {
             assert!(Request::decode(bytes.slice(..length)).is_err(), "{request:?} at {length}");
         }
@@ -202,5 +251,7 @@ fn an_entry_of_a_newer_build_is_named() {
 fn a_request_claims_what_its_vote_says() {
     let claims: Vec<_> = requests().iter().map(Request::claims).collect();
     assert_eq!(claims[..5], [Some(2); 5]);
-    assert!(claims[5..].iter().all(Option::is_none), "{claims:?}");
+    assert!(claims[5..].iter().all(Option::is_none));
+    let rafts: Vec<_> = requests().iter().map(Request::is_rafts).collect();
+    assert!(rafts[..5].iter().all(|is| *is) && !rafts[5..].contains(&true));
 }

@@ -4,7 +4,10 @@
 
 use tempfile::TempDir;
 
+use std::io::Write;
+
 use super::*;
+use crate::raft::rpc::SnapshotName;
 use crate::raft::state_machine::Machine;
 use crate::raft::testing::{Recorder, Written, log_id};
 use crate::raft::types::{Member, Membership, StoredMembership};
@@ -44,12 +47,70 @@ fn a_snapshot_comes_back_after_a_restart() {
     assert!(restored(&found).unwrap() == numbers());
 }
 
+fn name(snapshot: &SnapshotFile) -> SnapshotName {
+    let (length, sum) = (snapshot.length(), snapshot.sum().unwrap());
+    SnapshotName { last: Some(log_id(1, 9)), length, sum }
+}
+
+/// Copies bytes of a snapshot to where they are received.
+fn send(from: &SnapshotFile, range: std::ops::Range<u64>, to: &mut Incoming) {
+    let mut bytes = vec![0; (range.end - range.start) as usize];
+    from.file.read_exact_at(&mut bytes, range.start).unwrap();
+    to.write_all(&bytes).unwrap();
+}
+
+#[test]
+fn what_broke_off_is_gone_on_with_also_after_a_restart() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let sent = open(&here).write(&meta(9), &Written(numbers())).unwrap().snapshot;
+    let (name, length) = (name(&sent), sent.length());
+    let other = open(&there);
+    assert_eq!(other.held(&name).unwrap(), (0, 0));
+    let mut incoming = other.receive(&name, 0).unwrap();
+    send(&sent, 0..1_000_000, &mut incoming);
+    incoming.set_aside();
+    let other = open(&there);
+    let held = other.held(&name).unwrap();
+    assert_eq!(held, (1_000_000, sent.checksum(1_000_000).unwrap()));
+    assert_eq!(other.held(&SnapshotName { sum: name.sum ^ 1, ..name.clone() }).unwrap(), (0, 0));
+    assert!(other.receive(&name, 1_000_001).is_err());
+    // Again, from where the sender says.
+    let mut incoming = other.receive(&name, 999_999).unwrap();
+    send(&sent, 999_999..2_000_000, &mut incoming);
+    incoming.set_aside();
+    let mut incoming = other.receive(&name, other.held(&name).unwrap().0).unwrap();
+    send(&sent, 2_000_000..length, &mut incoming);
+    let received = incoming.finish().unwrap();
+    other.keep(&received.meta, received.snapshot.clone()).unwrap();
+    assert!(restored(&open(&there).current().unwrap()).unwrap() == numbers());
+    assert_eq!(fs::read_dir(there.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_was_held_of_one_snapshot_is_never_another_ones() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let sent = open(&here).write(&meta(9), &Written(numbers())).unwrap().snapshot;
+    let (name, other) = (name(&sent), open(&there));
+    let mut incoming = other.receive(&name, 0).unwrap();
+    incoming.write_all(&vec![7; 1_000_000]).unwrap();
+    incoming.set_aside();
+    assert_ne!(other.held(&name).unwrap().1, sent.checksum(1_000_000).unwrap(), "the sender sees");
+    // One that does not look is found out at the end.
+    let mut incoming = other.receive(&name, 1_000_000).unwrap();
+    send(&sent, 1_000_000..sent.length(), &mut incoming);
+    assert_eq!(incoming.finish().unwrap_err().kind(), io::ErrorKind::InvalidData);
+    other.receive(&name, 0).unwrap().set_aside();
+    let newer = SnapshotName { sum: 1, ..name };
+    drop(other.receive(&newer, 0).unwrap());
+    assert_eq!(fs::read_dir(there.path()).unwrap().count(), 0, "one at a time is kept");
+}
+
 #[test]
 fn it_travels_to_another_node() {
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let sent = open(&here).write(&meta(9), &Written(numbers())).unwrap().snapshot;
     let other = open(&there);
-    let mut incoming = other.receive().unwrap();
+    let mut incoming = other.receive(&name(&sent), 0).unwrap();
     let (mut buffer, mut offset) = (vec![0; 70_001], 0);
     while offset < sent.length() {
         let read = sent.read_at(&mut buffer, offset).unwrap();
@@ -67,11 +128,12 @@ fn it_travels_to_another_node() {
 fn what_is_not_kept_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let snapshots = open(&folder);
-    let mut incoming = snapshots.receive().unwrap();
+    let name = SnapshotName::default();
+    let mut incoming = snapshots.receive(&name, 0).unwrap();
     incoming.write_all(b"no snapshot").unwrap();
     let error = incoming.finish().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-    drop(snapshots.receive().unwrap());
+    drop(snapshots.receive(&name, 0).unwrap());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     fs::write(folder.path().join(format!("7.{PARTIAL}")), "half").unwrap();
     open(&folder);
@@ -172,7 +234,7 @@ fn a_power_cut_at_any_step_leaves_the_old_snapshot_or_the_new() {
     };
     let (_, old, new) = (write(1), write(2), write(3));
     assert_eq!((old.len(), new.len()), (KEPT, KEPT));
-    let name = file_name(meta(3).last_log_id.as_ref());
+    let name = format!("{}.{COMPLETE}", stem(meta(3).last_log_id.as_ref()));
     let whole = new[&name].clone();
     let oldest = old.keys().find(|name| !new.contains_key(*name)).unwrap().clone();
     let mut images = vec![(old.clone(), 2), (new.clone(), 3)];

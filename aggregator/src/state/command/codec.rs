@@ -5,12 +5,15 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use rkyv::{Archive, Deserialize, Serialize, rancor};
-use wardmesh_common::id::{ClusterId, NotAnId, SensorId};
+use wardmesh_common::id::{ClusterId, FindingId, MintedId, NotAnId, SensorId};
 use wardmesh_common::map::HashKey;
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
 
-use super::{Action, Command, DefineSite, Enrol, OpenEpoch, ReportNode, Skip, Submission};
+use super::{
+    Action, Command, DefineSite, Enrol, OpenEpoch, ReportNode, Skip, Submission, UpdateFinding,
+};
+use crate::state::findings::Status;
 
 /// The frozen form of a command, its frames left out.
 #[derive(Archive, Serialize, Deserialize)]
@@ -31,6 +34,7 @@ enum Form {
     Enrol { sensor: [u8; 16], tenant: String, site: String, name: String },
     Revoke([u8; 16]),
     Tick,
+    UpdateFinding(UpdateForm),
     ReportNode { node: u64, name: String, path: String, free: u64, enough: bool, short: bool },
 }
 
@@ -50,6 +54,17 @@ struct SkipForm {
     chain: u64,
     events: u32,
     reason: String,
+}
+
+#[derive(Archive, Serialize, Deserialize)]
+struct UpdateForm {
+    tenant: String,
+    finding: [u8; 16],
+    expected: Vec<u64>,
+    status: Option<u8>,
+    assignee: Option<String>,
+    note: Option<String>,
+    by: String,
 }
 
 /// Why an entry's bytes are no command: the node must stop, for it cannot follow its cluster.
@@ -158,6 +173,15 @@ fn form(action: &Action) -> Form {
         },
         Action::Revoke(sensor) => Form::Revoke(sensor.0),
         Action::Tick => Form::Tick,
+        Action::UpdateFinding(update) => Form::UpdateFinding(UpdateForm {
+            tenant: update.tenant.to_string(),
+            finding: update.finding.0.0.to_le_bytes(),
+            expected: update.expected.clone(),
+            status: update.status.map(Status::code),
+            assignee: update.assignee.clone(),
+            note: update.note.clone(),
+            by: update.by.clone(),
+        }),
         Action::ReportNode(ReportNode { node, name, path, free, enough, short }) => {
             let (name, path) = (name.clone(), path.clone());
             Form::ReportNode {
@@ -208,10 +232,23 @@ fn action(form: Form, frames: Bytes) -> Result<Action, NotACommand> {
         }),
         Form::Revoke(sensor) => Action::Revoke(SensorId(sensor)),
         Form::Tick => Action::Tick,
+        Form::UpdateFinding(update) => Action::UpdateFinding(UpdateFinding {
+            tenant: update.tenant.parse()?,
+            finding: FindingId(MintedId(u128::from_le_bytes(update.finding))),
+            expected: update.expected,
+            status: update.status.map(status).transpose()?,
+            assignee: update.assignee,
+            note: update.note,
+            by: update.by,
+        }),
         Form::ReportNode { node, name, path, free, enough, short } => {
             Action::ReportNode(ReportNode { node, name, path, free, enough, short })
         }
     })
+}
+
+fn status(code: u8) -> Result<Status, NotACommand> {
+    Status::from_code(code).ok_or(NotACommand::Layout)
 }
 
 fn submissions(parts: Vec<Part>, mut frames: Bytes) -> Result<Vec<Submission>, NotACommand> {
@@ -274,6 +311,15 @@ mod tests {
             }),
             Action::Revoke(sensor),
             Action::Tick,
+            Action::UpdateFinding(UpdateFinding {
+                tenant: "default".parse().unwrap(),
+                finding: FindingId(MintedId(7)),
+                expected: vec![3],
+                status: Some(Status::Resolved),
+                assignee: None,
+                note: Some("cable".into()),
+                by: "admin".into(),
+            }),
             Action::ReportNode(ReportNode {
                 node: 2,
                 name: "node-2".to_owned(),

@@ -11,3 +11,4 @@ mod merging;
 mod registry;
 mod replicas;
 mod room;
+mod updates;

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use wardmesh_common::time::Timestamp;
 
-use super::ArchiveFile;
 use super::format::{
     self, ENTRY_LENGTH, Entry, FOOTER_LENGTH, Footer, HEADER_LENGTH, RECORD_HEADER_LENGTH,
 };
+use super::{ArchiveFile, Record};
 use crate::store::StoreError;
 
 /// What a sealed file's name ends with.
@@ -61,8 +61,8 @@ impl SealedFile {
         Ok(Self { summary, file, entries, entries_at })
     }
 
-    /// The command at a log index; `None` where the file holds none.
-    pub(super) fn read(&self, index: u64) -> Result<Option<Bytes>, StoreError> {
+    /// What there is of a log index; `None` where the file holds nothing.
+    pub(super) fn read(&self, index: u64) -> Result<Option<Record>, StoreError> {
         let Ok(position) = self.entries.binary_search_by_key(&index, |entry| entry.index) else {
             return Ok(None);
         };
@@ -71,10 +71,16 @@ impl SealedFile {
 
     /// Reads every record: for a file that came from elsewhere.
     pub(super) fn verify(&self) -> Result<(), StoreError> {
-        (0..self.entries.len()).try_for_each(|position| self.record(position).map(drop))
+        self.records().try_for_each(|record| record.map(drop))
     }
 
-    fn record(&self, position: usize) -> Result<Bytes, StoreError> {
+    /// Every record, in rising order.
+    pub(super) fn records(&self) -> impl Iterator<Item = Result<(u64, Record), StoreError>> {
+        let places = self.entries.iter().enumerate();
+        places.map(|(position, entry)| Ok((entry.index, self.record(position)?)))
+    }
+
+    fn record(&self, position: usize) -> Result<Record, StoreError> {
         let path: &PathBuf = &self.summary.path;
         let offset = self.entries.get(position).map_or(self.entries_at, |entry| entry.offset);
         let index = self.entries.get(position).map_or(u64::MAX, |entry| entry.index);
@@ -84,9 +90,10 @@ impl SealedFile {
         if header.len() < RECORD_HEADER_LENGTH {
             return Err(corrupt("the record is cut short"));
         }
-        let bytes = header.split_off(RECORD_HEADER_LENGTH);
-        format::check_record(&header, index, &bytes).map_err(corrupt)?;
-        Ok(bytes)
+        let mut rows = header.split_off(RECORD_HEADER_LENGTH);
+        let length = format::check_record(&header, index, &rows).map_err(corrupt)?;
+        let command = rows.split_off(length);
+        Ok(Record { command, rows })
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! header   "WMAR" · version u16 · 0 u16 · first index u64 · crc32c u32
-//! records  index u64 · length u32 · crc32c u32 (of these and the bytes) · bytes   …
+//! records  index u64 · length u32 · rows' length u32 · crc32c u32 (of these and what follows) ·
+//!          rows (see row.rs) · the command's bytes   …
 //! index    index u64 · offset u64   …
 //! footer   through u64 · newest u64 · offset of index u64 · records u32 · index's crc32c u32 ·
 //!          "RAMW" · crc32c u32
@@ -13,7 +14,7 @@ use crate::store::fields::{Fields, checked, seal};
 /// Bytes of a header.
 pub(super) const HEADER_LENGTH: usize = 20;
 /// Bytes before a record's own.
-pub(super) const RECORD_HEADER_LENGTH: usize = 16;
+pub(super) const RECORD_HEADER_LENGTH: usize = 20;
 /// Bytes of a place in the index block.
 pub(super) const ENTRY_LENGTH: usize = 16;
 /// Bytes of a footer.
@@ -69,26 +70,20 @@ pub(super) fn read_header(bytes: &[u8]) -> Result<u64, &'static str> {
     fields.u64().ok_or(SHORT)
 }
 
-/// What stands before a record's bytes.
-pub(super) fn record_header(index: u64, bytes: &[u8]) -> [u8; RECORD_HEADER_LENGTH] {
-    let [head, checksum] =
-        [place(index, bytes.len()), record_checksum(index, bytes).to_le_bytes().to_vec()];
-    let mut header = [0; RECORD_HEADER_LENGTH];
-    let fields = head.into_iter().chain(checksum);
-    header.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+/// What stands before a record's rows and its command.
+pub(super) fn record_header(index: u64, rows: &[u8], command: &[u8]) -> Vec<u8> {
+    let mut header = Vec::with_capacity(RECORD_HEADER_LENGTH);
+    header.extend_from_slice(&index.to_le_bytes());
+    header.extend_from_slice(&((rows.len() + command.len()) as u32).to_le_bytes());
+    header.extend_from_slice(&(rows.len() as u32).to_le_bytes());
+    let sum = crc32c::crc32c_append(crc32c::crc32c(&header), rows);
+    header.extend_from_slice(&crc32c::crc32c_append(sum, command).to_le_bytes());
     header
 }
 
-fn place(index: u64, length: usize) -> Vec<u8> {
-    [&index.to_le_bytes()[..], &(length as u32).to_le_bytes()].concat()
-}
-
-fn record_checksum(index: u64, bytes: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&place(index, bytes.len())), bytes)
-}
-
-/// Checks a record's header against where it was found and what follows it.
-pub(super) fn check_record(header: &[u8], index: u64, bytes: &[u8]) -> Result<(), &'static str> {
+/// Checks a record's header against where it was found and what follows it; the length of its rows.
+pub(super) fn check_record(header: &[u8], index: u64, bytes: &[u8]) -> Result<usize, &'static str> {
+    const SHORT: &str = "the record's header is cut short";
     let mut fields = Fields(header);
     if fields.u64() != Some(index) {
         return Err("the record is not the one that the index names");
@@ -96,10 +91,12 @@ pub(super) fn check_record(header: &[u8], index: u64, bytes: &[u8]) -> Result<()
     if fields.u32().map(|length| length as usize) != Some(bytes.len()) {
         return Err("the record is not as long as the index says");
     }
-    if fields.u32() != Some(record_checksum(index, bytes)) {
+    let rows = fields.u32().ok_or(SHORT)? as usize;
+    let covered = header.first_chunk::<{ RECORD_HEADER_LENGTH - 4 }>().ok_or(SHORT)?;
+    if fields.u32() != Some(crc32c::crc32c_append(crc32c::crc32c(covered), bytes)) {
         return Err("the record's checksum does not hold");
     }
-    Ok(())
+    (rows <= bytes.len()).then_some(rows).ok_or("the record's rows are longer than the record")
 }
 
 /// The index block.

@@ -26,10 +26,15 @@ fn log_of(indexes: &[u64]) -> MemoryLog {
     log
 }
 
+/// As apply would have given them: none.
+fn no_rows(_: u64) -> Result<Rows, StoreError> {
+    Ok(Rows::default())
+}
+
 /// One file for each of these.
 fn append_each(archive: &Archive, log: &MemoryLog, through: &[u64]) {
     for &through in through {
-        assert_eq!(archive.append(through, log).unwrap(), Some(through));
+        assert_eq!(archive.append(through, log, &no_rows).unwrap(), Some(through));
     }
 }
 
@@ -37,18 +42,25 @@ fn append_each(archive: &Archive, log: &MemoryLog, through: &[u64]) {
 fn gives_back_the_very_bytes_after_a_restart_and_a_purge() {
     let (folder, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(120));
     let logged: Vec<_> = (0..120).map(|index| fleet.log.read(index).unwrap()).collect();
+    let rows = |index| Ok(Rows::from(fleet.rows(index)));
     let archive = open(folder.path());
     assert_eq!((archive.archived_through(), archive.history_from()), (None, None));
-    assert_eq!(archive.append(59, &fleet.log).unwrap(), Some(59));
-    assert_eq!(archive.append(40, &fleet.log).unwrap(), Some(59), "nothing is written twice");
+    assert_eq!(archive.append(59, &fleet.log, &rows).unwrap(), Some(59));
+    assert_eq!(
+        archive.append(40, &fleet.log, &no_rows).unwrap(),
+        Some(59),
+        "nothing is written twice"
+    );
     fleet.log.purge(59);
-    assert_eq!(archive.append(119, &fleet.log).unwrap(), Some(119));
+    assert_eq!(archive.append(119, &fleet.log, &rows).unwrap(), Some(119));
     assert!(archive.files().len() > 5, "{:?}", archive.files());
     for archive in [archive, open(folder.path())] {
         assert_eq!(archive.history_from(), Some(0));
         for (index, bytes) in (0..).zip(&logged) {
             let kept = bytes.as_ref().filter(|_| !fleet.rows(index).is_empty());
             assert_eq!(archive.read(index).unwrap().as_ref(), kept, "entry {index}");
+            let rows = kept.map(|_| Rows::from(fleet.rows(index)));
+            assert_eq!(archive.rows(index).unwrap(), rows, "entry {index}");
         }
         assert_eq!(archive.read(120).unwrap(), None);
         let lengths: u64 =
@@ -66,7 +78,7 @@ fn read_all(folder: &Path, through: u64) -> Result<Vec<Option<Bytes>>, StoreErro
 #[test]
 fn notices_every_flipped_bit_and_every_lost_byte() {
     let folder = tempfile::tempdir().unwrap();
-    Archive::open(folder.path()).unwrap().append(5, &log_of(&[1, 2, 4])).unwrap();
+    Archive::open(folder.path()).unwrap().append(5, &log_of(&[1, 2, 4]), &no_rows).unwrap();
     let path = Archive::open(folder.path()).unwrap().files().remove(0).path;
     let sound = fs::read(&path).unwrap();
     read_all(folder.path(), 5).unwrap();
@@ -89,21 +101,21 @@ fn notices_every_flipped_bit_and_every_lost_byte() {
 #[test]
 fn an_unfinished_file_counts_for_nothing_and_is_written_again() {
     let (folder, log) = (tempfile::tempdir().unwrap(), log_of(&[1, 2, 3, 4]));
-    open(folder.path()).append(2, &log).unwrap();
+    open(folder.path()).append(2, &log, &no_rows).unwrap();
     let torn = folder.path().join("00000000000000000003.partial");
     fs::write(&torn, b"WMAR and then the power went").unwrap();
     fs::write(folder.path().join("README"), b"not ours").unwrap();
     let archive = open(folder.path());
     assert!(!torn.exists());
     assert_eq!(archive.archived_through(), Some(2));
-    assert_eq!(archive.append(4, &log).unwrap(), Some(4));
+    assert_eq!(archive.append(4, &log, &no_rows).unwrap(), Some(4));
     assert_eq!(archive.read(3).unwrap(), log.read(3).unwrap());
 }
 
 #[test]
 fn a_file_under_another_name_or_twice_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    open(folder.path()).append(3, &log_of(&[1, 2, 3])).unwrap();
+    open(folder.path()).append(3, &log_of(&[1, 2, 3]), &no_rows).unwrap();
     let path = open(folder.path()).files().remove(0).path;
     fs::rename(&path, folder.path().join(file::name(0, 4))).unwrap();
     let opened = Archive::open(folder.path());
@@ -112,7 +124,7 @@ fn a_file_under_another_name_or_twice_is_refused() {
     let other = tempfile::tempdir().unwrap();
     let log = log_of(&[2, 3, 4]);
     log.purge(1);
-    open(other.path()).append(4, &log).unwrap();
+    open(other.path()).append(4, &log, &no_rows).unwrap();
     let overlapping = open(other.path()).files().remove(0).path;
     fs::copy(&overlapping, folder.path().join(overlapping.file_name().unwrap())).unwrap();
     let opened = Archive::open(folder.path());
@@ -126,9 +138,9 @@ fn history_begins_after_a_gap_and_a_peers_file_closes_it() {
     let peer = open(other.path());
     append_each(&peer, &log, &[2, 4]);
     let archive = open(folder.path());
-    archive.append(2, &log).unwrap();
+    archive.append(2, &log, &no_rows).unwrap();
     log.purge(4);
-    archive.append(6, &log).unwrap();
+    archive.append(6, &log, &no_rows).unwrap();
     assert_eq!(archive.history_from(), Some(5));
     assert_eq!(archive.read(4).unwrap(), None);
 
@@ -136,19 +148,61 @@ fn history_begins_after_a_gap_and_a_peers_file_closes_it() {
     let fetched = folder.path().join("fetched");
     let fetch = |from: &Path| fs::copy(from, &fetched).unwrap();
     fetch(&first.path);
-    assert!(matches!(archive.adopt(&fetched), Err(StoreError::Misplaced { .. })));
+    assert!(matches!(archive.adopt(&fetched, 5), Err(StoreError::Misplaced { .. })));
     let mut damaged = fs::read(&second.path).unwrap();
     damaged[60] ^= 1;
     fs::write(&fetched, &damaged).unwrap();
-    assert!(matches!(archive.adopt(&fetched), Err(StoreError::Corrupt { .. })));
+    assert!(matches!(archive.adopt(&fetched, 5), Err(StoreError::Corrupt { .. })));
     fetch(&second.path);
-    let adopted = archive.adopt(&fetched).unwrap();
+    let adopted = archive.adopt(&fetched, 5).unwrap();
     assert_eq!((adopted.first, adopted.through), (3, 4));
     for archive in [archive, open(folder.path())] {
         assert_eq!(archive.history_from(), Some(0));
         assert_eq!(archive.read(4).unwrap(), peer.read(4).unwrap());
         assert_eq!(archive.archived_through(), Some(6));
     }
+}
+
+#[test]
+fn a_peers_file_that_overlaps_gives_only_what_is_lacking() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let log = log_of(&[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    let peer = open(other.path());
+    append_each(&peer, &log, &[9]);
+    let [whole] = peer.files().try_into().unwrap();
+    let archive = open(folder.path());
+    append_each(&archive, &log, &[2]);
+    archive.go_on_from(6);
+    let fetched = archive.fetched_path(FileName { first: whole.first, through: whole.through });
+    // What comes after entry 5 is still in this node's own log.
+    fs::copy(&whole.path, &fetched).unwrap();
+    let adopted = archive.adopt(&fetched, 6).unwrap();
+    assert_eq!((adopted.first, adopted.through, adopted.newest.as_nanos()), (3, 5, 5_000_000_000));
+    assert!(!fetched.exists());
+    append_each(&archive, &log, &[9]);
+    for archive in [archive, open(folder.path())] {
+        assert_eq!((archive.history_from(), archive.archived_through()), (Some(0), Some(9)));
+        for index in 1..=9 {
+            assert_eq!(archive.read(index).unwrap(), log.read(index).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_file_is_given_to_a_peer_by_range() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = open(folder.path());
+    append_each(&archive, &log_of(&[1, 2]), &[2]);
+    let [file] = archive.files().try_into().unwrap();
+    let (name, whole) = (FileName { first: 0, through: 2 }, fs::read(&file.path).unwrap());
+    let mut read = Vec::new();
+    while (read.len() as u64) < file.bytes {
+        read.extend(archive.read_file(name, read.len() as u64, 7).unwrap());
+    }
+    assert_eq!(read, whole);
+    assert_eq!(archive.read_file(name, file.bytes, 7).unwrap(), b"");
+    let gone = archive.read_file(FileName { first: 0, through: 3 }, 0, 7).unwrap_err();
+    assert!(gone.is_not_found(), "{gone}");
 }
 
 #[test]
@@ -187,10 +241,10 @@ fn more_files_than_are_kept_open_are_read() {
 fn an_entry_that_the_log_does_not_have_is_never_passed_over() {
     let (folder, log) = (tempfile::tempdir().unwrap(), MemoryLog::ending(3));
     let archive = open(folder.path());
-    let error = archive.append(3, &log).unwrap_err();
+    let error = archive.append(3, &log, &no_rows).unwrap_err();
     assert!(matches!(error, StoreError::Log { index: 3, .. }), "{error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "what was begun is removed");
-    assert_eq!(archive.append(2, &log).unwrap(), Some(2));
+    assert_eq!(archive.append(2, &log, &no_rows).unwrap(), Some(2));
 }
 
 #[test]
@@ -198,10 +252,10 @@ fn an_entry_that_is_no_command_stops_the_archive_and_is_named() {
     let (folder, log) = (tempfile::tempdir().unwrap(), log_of(&[1, 3]));
     log.put(2, Bytes::from_static(b"no command"));
     let archive = open(folder.path());
-    let error = archive.append(3, &log).unwrap_err();
+    let error = archive.append(3, &log, &no_rows).unwrap_err();
     assert!(matches!(error, StoreError::Entry { index: 2, .. }), "{error}");
     assert_eq!(archive.archived_through(), None);
-    assert_eq!(archive.append(1, &log).unwrap(), Some(1));
+    assert_eq!(archive.append(1, &log, &no_rows).unwrap(), Some(1));
 }
 
 /// The files of a folder by name.
@@ -240,7 +294,7 @@ fn a_power_cut_at_any_step_leaves_the_old_archive_or_the_new() {
         }
         let archive = open(folder.path());
         assert_eq!(archive.archived_through(), Some(through));
-        assert_eq!(archive.append(10, &log).unwrap(), Some(10));
+        assert_eq!(archive.append(10, &log, &no_rows).unwrap(), Some(10));
         assert_eq!(contents(folder.path()), new);
     }
 }

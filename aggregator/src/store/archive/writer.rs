@@ -7,11 +7,10 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use wardmesh_common::time::Timestamp;
 
-use super::file;
 use super::format::{self, Entry, Footer, HEADER_LENGTH, RECORD_HEADER_LENGTH};
+use super::{Record, file};
 use crate::store::StoreError;
 
 /// What an unfinished file's name ends with.
@@ -55,12 +54,15 @@ impl PartialFile {
     }
 
     /// Adds an entry; indexes must rise.
-    pub(super) fn append(&mut self, index: u64, bytes: &Bytes) -> Result<(), StoreError> {
+    pub(super) fn append(&mut self, index: u64, record: &Record) -> Result<(), StoreError> {
         let failed = StoreError::io("write", &self.path);
-        self.out.write_all(&format::record_header(index, bytes)).map_err(&failed)?;
-        self.out.write_all(bytes).map_err(&failed)?;
+        let Record { command, rows } = record;
+        let header = format::record_header(index, rows, command);
+        for part in [&header[..], rows, command] {
+            self.out.write_all(part).map_err(&failed)?;
+        }
         self.entries.push(Entry { index, offset: self.length });
-        self.length += (RECORD_HEADER_LENGTH + bytes.len()) as u64;
+        self.length += (RECORD_HEADER_LENGTH + rows.len() + command.len()) as u64;
         Ok(())
     }
 

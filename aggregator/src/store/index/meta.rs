@@ -6,7 +6,7 @@ use super::Missing;
 use crate::store::fields::{Fields, checked, seal};
 
 /// The layout of keys and rows; another one means: build it anew.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// The index's own state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(super) struct Meta {
     pub(super) next: u64,
     /// Entries below `next` whose rows it lacks.
     pub(super) missing: Option<Missing>,
+    /// Rows of entries below it are neither here nor missing.
+    pub(super) from: u64,
     /// The most by which a row's events were ahead of the leader's clock, nanoseconds.
     pub(super) ahead: u64,
     /// Keys beside this one.
@@ -37,7 +39,8 @@ impl Meta {
         bytes.extend_from_slice(&self.cluster.unwrap_or_default().0);
         bytes.push(u8::from(self.missing.is_some()));
         let Missing { from, through } = self.missing.unwrap_or_default();
-        for field in [self.next, from, through, self.ahead, self.keys, self.digest] {
+        let fields = [self.next, from, through, self.from, self.ahead, self.keys, self.digest];
+        for field in fields {
             bytes.extend_from_slice(&field.to_le_bytes());
         }
         seal(bytes)
@@ -57,6 +60,7 @@ impl Meta {
             cluster: founded.then_some(cluster),
             next,
             missing: lacks.then_some(missing),
+            from: fields.u64()?,
             ahead: fields.u64()?,
             keys: fields.u64()?,
             digest: fields.u64()?,
@@ -80,6 +84,13 @@ impl Meta {
             let through = old.through.max(below - 1);
             self.missing = Some(Missing { from: old.from.min(from), through });
         }
+    }
+
+    /// The index begins at `from`: what it lacks below is not missing.
+    pub(super) fn begin_at(&mut self, from: u64) {
+        self.from = self.from.max(from);
+        self.next = self.next.max(from);
+        self.lacks_none_below(from);
     }
 
     /// Rows of all entries below `below` are here, or cannot be had any more.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use sled::{Db, Tree};
 
+use super::cover;
 use super::meta::Meta;
 use super::{Expected, Rebuild};
 use crate::store::{StoreError, key, row};
@@ -47,8 +48,9 @@ pub(super) fn open(folder: &Path, expected: &Expected) -> Result<(Opened, Rebuil
     };
     let meta = &mut opened.meta;
     meta.lacks(meta.next, expected.next);
-    meta.lacks_none_below(expected.history_from);
     meta.next = meta.next.max(expected.next);
+    meta.from = meta.from.max(expected.history_from);
+    meta.lacks_none_below(meta.from);
     meta.cluster = meta.cluster.or(expected.cluster);
     opened.db.insert(key::META, meta.to_bytes()).map_err(StoreError::index)?;
     let rebuild = meta.missing.map_or(Rebuild::None, Rebuild::From);
@@ -128,8 +130,7 @@ pub(super) fn check_sample(tree: &Tree) -> Result<(), StoreError> {
             .and_then(|(tenant, place)| Some((place, row::decode(tenant, place.ordinal, &value)?)));
         let (place, batch) = read.ok_or_else(|| broken("a row is damaged"))?;
         for subject in row::subjects(&batch) {
-            let key = key::subject(&batch.tenant, &subject, key::block(place.index));
-            if !tree.contains_key(key).map_err(StoreError::index)? {
+            if !cover::covered(tree, &batch.tenant, &subject, key::block(place.index))? {
                 return Err(broken("a row is not found by what it is about"));
             }
         }

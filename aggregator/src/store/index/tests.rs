@@ -167,7 +167,7 @@ fn a_sample_notices_damaged_rows_and_rows_that_nothing_finds() {
     let found_by = key::subject(&tenant(), &device, key::block(entry));
     assert!(index.db.remove(&found_by).unwrap().is_some());
     opening::check_sample(&index.db).unwrap_err();
-    index.db.insert(found_by, &[]).unwrap();
+    index.db.insert(found_by, &[1]).unwrap();
     opening::check_sample(&index.db).unwrap();
     let key = key::batch(&tenant(), Place { index: entry, ordinal: row.ordinal });
     index.db.insert(key, &[0; 9]).unwrap();
@@ -234,13 +234,13 @@ fn forget(index: &Index, below: u64, left: &[(u64, AppliedBatch)]) {
 }
 
 #[test]
-fn forgets_whole_blocks_with_all_that_finds_them() {
-    let (folder, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(300));
+fn forgets_whole_groups_with_all_that_finds_them() {
+    let (folder, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(1_300));
     let (index, _) = open(folder.path(), 0);
-    commit(&index, &fleet, 0..300);
-    forget(&index, 150, &expected(&fleet, 128..300));
+    commit(&index, &fleet, 0..1_300);
+    forget(&index, 1_100, &expected(&fleet, 1_024..1_300));
     drop(index);
-    let (index, rebuild) = open(folder.path(), 300);
+    let (index, rebuild) = open(folder.path(), 1_300);
     assert_eq!(rebuild, Rebuild::None, "count and sum hold");
     forget(&index, u64::MAX, &[]);
     assert_eq!(index.db.len(), 1, "only the marker is left");

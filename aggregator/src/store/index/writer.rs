@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use sled::{Batch, Tree};
 
+use super::cover::{self, Covers};
 use super::meta::Meta;
 use super::{Missing, Shared};
 use crate::state::effects::AppliedBatch;
-use crate::store::key::{self, BLOCK_ENTRIES, Place};
-use crate::store::{StoreError, row};
+use crate::store::key::{self, BLOCK_ENTRIES, BLOCKS_PER_GROUP, Place};
+use crate::store::{Rows, StoreError, row};
 
 /// Messages that are written together: spreads the marker's write and sled's lock over many rows.
 const GROUP_MESSAGES_MAX: usize = 64;
@@ -28,16 +29,19 @@ const FULL_POLL: Duration = Duration::from_millis(50);
 /// Rows removed between two groups: some 20 ms.
 const FORGOTTEN_ROWS_MAX: usize = 128;
 
-/// Secondary keys remembered as written, so that most are never looked up: about 6 MiB.
-const REMEMBERED_KEYS_MAX: usize = 65_536;
-
 /// What the writer is asked for.
 #[derive(Debug)]
 pub(super) enum Message {
     /// An entry was applied.
-    Commit { index: u64, batches: Vec<AppliedBatch> },
+    Commit { index: u64, batches: Rows },
     /// An entry that was missing; all before it are fed as well.
-    Refeed { index: u64, batches: Vec<AppliedBatch> },
+    Refeed { index: u64, batches: Rows },
+    /// What was before came with a snapshot.
+    Begin { from: u64 },
+    /// An entry before where the index begins.
+    Below { index: u64, batches: Rows },
+    /// The index begins earlier.
+    Extend { from: u64 },
     /// History now begins here.
     Forget { below: u64 },
     /// Write what there is, then answer.
@@ -49,7 +53,7 @@ pub(super) struct Writer {
     tree: Tree,
     meta: Meta,
     shared: Arc<Shared>,
-    remembered: HashSet<Vec<u8>>,
+    covers: Covers,
     /// Rows of entries below it are to be removed.
     forgetting: Option<u64>,
 }
@@ -62,7 +66,7 @@ struct Group {
 
 impl Writer {
     pub(super) fn new(tree: Tree, meta: Meta, shared: Arc<Shared>) -> Self {
-        Self { tree, meta, shared, remembered: HashSet::new(), forgetting: None }
+        Self { tree, meta, shared, covers: Covers::default(), forgetting: None }
     }
 
     /// Runs until the other side has gone and everything that it sent is written.
@@ -74,7 +78,7 @@ impl Writer {
                 None => (Vec::new(), Vec::new()),
             };
             if let Err(cause) = self.write(group).and_then(|()| self.forget()) {
-                self.remembered.clear();
+                self.covers.clear();
                 self.forgetting = None;
                 self.shared.update(|progress| progress.failed = Some(cause.to_string()));
             }
@@ -103,7 +107,13 @@ impl Writer {
             match message {
                 Message::Commit { index, batches } => self.commit(&mut group, index, &batches)?,
                 Message::Refeed { index, batches } => self.refeed(&mut group, index, &batches)?,
+                Message::Begin { from } => group.meta.begin_at(from),
+                Message::Below { index, batches } => {
+                    batches.iter().try_for_each(|row| self.add(&mut group, index, row, true))?;
+                }
+                Message::Extend { from } => group.meta.from = group.meta.from.min(from),
                 Message::Forget { below } => {
+                    group.meta.from = group.meta.from.max(below);
                     group.meta.lacks_none_below(below);
                     self.forgetting = self.forgetting.max(Some(below));
                 }
@@ -119,9 +129,7 @@ impl Writer {
             self.tree.apply_batch(group.batch).map_err(StoreError::index)?;
             self.meta = group.meta;
         }
-        if self.remembered.len() > REMEMBERED_KEYS_MAX {
-            self.remembered.clear();
-        }
+        self.covers.trim();
         self.shared.update(|progress| progress.follow(&self.meta));
         Ok(())
     }
@@ -172,29 +180,29 @@ impl Writer {
             group.meta.added(&key, &value);
             group.batch.insert(key, value);
         }
+        let block = key::block(index);
         for subject in row::subjects(batch) {
-            let key = key::subject(&batch.tenant, &subject, key::block(index));
-            if !self.remembered.insert(key.clone()) {
-                continue;
-            }
+            let Some(blocks) = self.covers.meet(&batch.tenant, &subject, block) else { continue };
+            let key = key::subject(&batch.tenant, &subject, block);
             if !self.tree.contains_key(&key).map_err(StoreError::index)? {
-                group.meta.added(&key, &[]);
-                group.batch.insert(key, Vec::new());
+                let value = cover::value(blocks);
+                group.meta.added(&key, &value);
+                group.batch.insert(key, &value);
             }
         }
         Ok(())
     }
 
-    /// Removes some of what no reader can follow any more, whole blocks only; between two groups,
-    /// so that apply's queue does not fill meanwhile.
+    /// Removes some of what no reader can follow any more, whole groups of blocks only; between two
+    /// writes, so that apply's queue does not fill meanwhile.
     fn forget(&mut self) -> Result<(), StoreError> {
         let Some(below) = self.forgetting else { return Ok(()) };
-        let horizon = key::block(below) * BLOCK_ENTRIES;
+        let horizon = key::group(key::block(below)) * BLOCK_ENTRIES;
         let mut from = vec![key::BATCHES];
         while let Some((first, _)) = self.tree.get_gt(&from).map_err(StoreError::index)? {
             let Some((tenant, place)) = key::read_batch(&first) else { break };
             if place.index < horizon {
-                let end = (key::block(place.index) + 1) * BLOCK_ENTRIES;
+                let end = (key::group(key::block(place.index)) + BLOCKS_PER_GROUP) * BLOCK_ENTRIES;
                 let until = key::batch(&tenant, Place { index: end, ordinal: 0 });
                 return self.forget_rows(&first, &until);
             }
@@ -223,9 +231,8 @@ impl Writer {
             );
         }
         for key in secondary {
-            self.remembered.remove(&key);
-            if self.tree.contains_key(&key).map_err(StoreError::index)? {
-                group.meta.removed(&key, &[]);
+            if let Some(value) = self.tree.get(&key).map_err(StoreError::index)? {
+                group.meta.removed(&key, &value);
                 group.batch.remove(key);
             }
         }

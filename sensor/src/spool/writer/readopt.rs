@@ -2,13 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
-use sled::Batch;
+use bytes::Bytes;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::{Frame, Header};
 
 use super::Writer;
 use crate::ledger::{Entry, Standing};
 use crate::spool::store::key;
+use crate::spool::table::Changes;
 use crate::spool::{Position, SpoolError};
 
 /// Batches that are numbered anew in one step: at most 14 MiB of old and new frames.
@@ -38,7 +39,7 @@ impl Writer {
     /// that no crash leaves both. Whether there were any.
     fn readopt_some(&mut self, lane: Lane, start: u64) -> Result<bool, SpoolError> {
         let held = self.some_batches_of(lane, start)?;
-        let (mut changes, mut entries, mut scratch) = (Batch::default(), Vec::new(), Vec::new());
+        let (mut changes, mut entries, mut scratch) = (Changes::default(), Vec::new(), Vec::new());
         let (mut came, mut went) = (0, 0);
         for (old, bytes) in &held {
             let opened = Frame::open(bytes)
@@ -50,9 +51,9 @@ impl Writer {
             entries.push(Entry { lane, epoch, seq, events, standing: Standing::Readopted });
             let (new, entry, sealed) = self.seal(lane, events, archive)?;
             entries.push(entry);
-            changes.insert(&key(lane, new), sealed.as_ref());
-            changes.remove(&key(lane, *old));
             came += sealed.len() as u64;
+            changes.insert(&key(lane, new), sealed);
+            changes.remove(&key(lane, *old));
             went += bytes.len() as u64;
         }
         self.store.batches.apply_batch(changes).map_err(|cause| self.store.error(&cause))?;
@@ -67,7 +68,7 @@ impl Writer {
         &self,
         lane: Lane,
         start: u64,
-    ) -> Result<Vec<(Position, sled::IVec)>, SpoolError> {
+    ) -> Result<Vec<(Position, Bytes)>, SpoolError> {
         self.range(lane, start, u64::MAX).take(READOPTED_AT_ONCE).collect()
     }
 }

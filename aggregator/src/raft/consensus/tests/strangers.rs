@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
-use wardmesh_common::id::{SensorId, TenantId};
+use wardmesh_common::id::{ClusterId, SensorId, TenantId};
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::tls::{Identity, Principal, authority::Authority};
 
@@ -114,10 +114,12 @@ pub(super) async fn send_bad_snapshots(trio: &Trio) {
     let length = snapshot.snapshot.length();
     let other = SnapshotMeta { last_log_id: Some(LogId::new(leader_id, 8)), ..meta.clone() };
     let peers = peers(2, &identity(&trio.authority, 2));
+    let admitted = peers.call(&node_one(trio), &Request::Join(ClusterId([1; 16])), PATIENCE).await;
+    assert_eq!(admitted, Ok(Reply::Joined));
     for (meta, length) in [(&meta, length - 9), (&meta, length + 9), (&other, length)] {
         let vote = Vote { leader_id, committed: true };
-        let offer = SnapshotOffer { vote, meta: meta.clone(), length };
-        let sent = peers.send_snapshot(&node_one(trio), offer, snapshot.snapshot.clone()).await;
+        let offer = SnapshotOffer { vote, meta: meta.clone(), length, sum: 0, offset: 0 };
+        let sent = peers.send_offered(&node_one(trio), offer, snapshot.snapshot.clone()).await;
         let taken = matches!(sent, Ok(Reply::Snapshot(_)));
         assert!(!taken, "{length}: {sent:?}");
     }

@@ -18,7 +18,7 @@ use wardmesh_common::space::{Limits, Room, Space};
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::tls::{Identity, Principal, authority::Authority};
 
-use crate::raft::consensus::{Compaction, Consensus, Settings, Timing};
+use crate::raft::consensus::{Compaction, Consensus, Settings, StartError, Timing};
 use crate::raft::state_machine::{Frozen, Machine};
 use crate::raft::types::Member;
 use crate::state::command::{Action, Command, ReportNode, Submission};
@@ -42,6 +42,7 @@ pub(super) struct Tally {
     reports: Mutex<Vec<ReportNode>>,
     restored: AtomicUsize,
     last: Mutex<Timestamp>,
+    retired: Mutex<Vec<(NodeId, Timestamp)>>,
 }
 
 impl Tally {
@@ -105,6 +106,16 @@ impl Machine for Tally {
         }
     }
 
+    fn reconfigure(&self, _index: u64, gone: &[NodeId]) -> Receipt {
+        let at = *self.last.lock();
+        self.retired.lock().extend(gone.iter().map(|node| (*node, at)));
+        Receipt::Done
+    }
+
+    fn retired(&self) -> Vec<(NodeId, Timestamp)> {
+        self.retired.lock().clone()
+    }
+
     fn freeze(&self) -> Box<dyn Frozen> {
         Box::new(Written(self.batches()))
     }
@@ -145,7 +156,7 @@ struct Seat {
 pub(super) struct Trio {
     pub(super) authority: Authority,
     nodes: BTreeMap<NodeId, Seat>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 pub(super) fn identity(authority: &Authority, node: NodeId) -> Identity {
@@ -181,6 +192,7 @@ fn settings(
         raft_listen: address,
         identity: identity(authority, node_id),
         timing: Timing::default(),
+        lease_reads: false,
         compaction: Compaction { keep_entries: 0, laggard_entries: 0, ..Compaction::default() },
         archived_through: Arc::new(|| u64::MAX),
         space: Arc::new(Space::told_by(folder.path().to_owned(), LIMITS, Box::new(probe))),
@@ -197,7 +209,7 @@ impl Trio {
             let (settings, free) = settings(&folder, &authority, node_id);
             nodes.insert(node_id, Seat { settings, free, running: None });
         }
-        let mut trio = Self { authority, nodes, _folder: folder };
+        let mut trio = Self { authority, nodes, folder };
         for node_id in 1..=3 {
             trio.restart(node_id).await;
         }
@@ -215,9 +227,54 @@ impl Trio {
 
     pub(super) async fn restart(&mut self, node_id: NodeId) {
         let node = self.nodes.get_mut(&node_id).unwrap();
-        let machine = Arc::new(Tally::default());
-        let started = Consensus::start(node.settings.clone(), Arc::clone(&machine) as _).await;
-        node.running = Some((started.unwrap(), machine));
+        let begun = std::time::Instant::now();
+        loop {
+            let machine = Arc::new(Tally::default());
+            let started = Consensus::start(node.settings.clone(), Arc::clone(&machine) as _).await;
+            match started {
+                // Somebody's client had the port for a moment.
+                Err(StartError::Bind(_)) if begun.elapsed() < Duration::from_secs(5) => {
+                    pause().await;
+                }
+                started => return node.running = Some((started.unwrap(), machine)),
+            }
+        }
+    }
+
+    /// Starts one more node, empty and no member.
+    pub(super) async fn start_empty(&mut self, node_id: NodeId) {
+        let (settings, free) = settings(&self.folder, &self.authority, node_id);
+        self.nodes.insert(node_id, Seat { settings, free, running: None });
+        self.restart(node_id).await;
+    }
+
+    /// Why a node that does not run does not start again.
+    pub(super) async fn refused_start(&self, node_id: NodeId) -> String {
+        let settings = self.nodes[&node_id].settings.clone();
+        let started = Consensus::start(settings, Arc::new(Tally::default())).await;
+        started.err().expect("it has started").to_string()
+    }
+
+    /// Throws away what a node that does not run has on its disk.
+    pub(super) fn wipe(&self, node_id: NodeId) {
+        std::fs::remove_dir_all(&self.nodes[&node_id].settings.data).unwrap();
+    }
+
+    /// A node's volume.
+    pub(super) fn data(&self, node_id: NodeId) -> &std::path::Path {
+        &self.nodes[&node_id].settings.data
+    }
+
+    /// Where a node is, for the others.
+    pub(super) fn address(&self, node_id: NodeId) -> String {
+        self.nodes[&node_id].settings.member.raft_address.clone()
+    }
+
+    /// Gives a node that does not run another address.
+    pub(super) fn relocate(&mut self, node_id: NodeId) {
+        let address = free_address();
+        let settings = &mut self.nodes.get_mut(&node_id).unwrap().settings;
+        (settings.raft_listen, settings.member.raft_address) = (address, address.to_string());
     }
 
     /// Takes a node out of the trio, still running.

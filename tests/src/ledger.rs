@@ -6,41 +6,58 @@ use std::path::Path;
 use serde_json::Value;
 
 /// A batch's place: epoch, lane, sequence number.
-pub(crate) type Place = (String, String, u64);
+pub type Place = (String, String, u64);
+
+/// One line of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Which batch.
+    pub place: Place,
+    /// Events in it.
+    pub events: u64,
+    /// What became of it: `emitted`, `acked`, `rejected` or `readopted`.
+    pub state: String,
+}
+
+impl Line {
+    /// Reads a whole line.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let line: Value = serde_json::from_str(text).ok()?;
+        let text = |name: &str| Some(line[name].as_str()?.to_owned());
+        let place = (text("epoch")?, text("lane")?, line["seq"].as_u64()?);
+        Some(Self { place, events: line["events"].as_u64()?, state: text("state")? })
+    }
+}
 
 /// A sensor's ledger.
 #[derive(Default)]
-pub(crate) struct Ledger {
+pub struct Ledger {
     /// Batches that must be in the cluster, with the number of their events.
-    pub(crate) promised: BTreeMap<Place, u64>,
+    pub promised: BTreeMap<Place, u64>,
     /// Those of them that were acknowledged.
-    pub(crate) acked: BTreeSet<Place>,
+    pub acked: BTreeSet<Place>,
     /// Batches that were moved to the dead letters.
-    pub(crate) rejected: BTreeSet<Place>,
+    pub rejected: BTreeSet<Place>,
     /// Batches that were numbered anew.
-    pub(crate) readopted: BTreeSet<Place>,
+    pub readopted: BTreeSet<Place>,
 }
 
 impl Ledger {
     /// Reads a ledger; a sensor that has not written yet promised nothing. A last line that was cut
     /// short by a kill promises nothing either.
-    pub(crate) fn read(path: &Path) -> Self {
+    pub fn read(path: &Path) -> Self {
         let mut ledger = Self::default();
         let text = std::fs::read_to_string(path).unwrap_or_default();
         for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-            let line: Value = serde_json::from_str(line).unwrap_or_else(|cause| {
-                panic!("{}: {cause}: {line}", path.display());
-            });
-            ledger.note(&line);
+            let read = Line::read(line);
+            ledger.note(read.unwrap_or_else(|| panic!("{}: {line}", path.display())));
         }
         ledger
     }
 
-    fn note(&mut self, line: &Value) {
-        let text = |name: &str| line[name].as_str().unwrap().to_owned();
-        let place = (text("epoch"), text("lane"), line["seq"].as_u64().unwrap());
-        let events = line["events"].as_u64().unwrap();
-        match text("state").as_str() {
+    fn note(&mut self, Line { place, events, state }: Line) {
+        match state.as_str() {
             "emitted" => {
                 let before = self.promised.insert(place.clone(), events);
                 assert_eq!(before, None, "{place:?} was emitted twice");
@@ -63,12 +80,12 @@ impl Ledger {
     }
 
     /// Events that were promised.
-    pub(crate) fn events(&self) -> u64 {
+    pub fn events(&self) -> u64 {
         self.promised.values().sum()
     }
 
     /// The epochs of what was promised.
-    pub(crate) fn epochs(&self) -> BTreeSet<&str> {
+    pub fn epochs(&self) -> BTreeSet<&str> {
         self.promised.keys().map(|(epoch, ..)| epoch.as_str()).collect()
     }
 }

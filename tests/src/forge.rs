@@ -11,7 +11,7 @@ use wardmesh_common::wire::v1::BatchBuilder;
 
 /// One lane of one start of a sensor.
 #[derive(Clone)]
-pub(crate) struct Forge {
+pub struct Forge {
     sensor: SensorId,
     lane: Lane,
     epoch: u64,
@@ -21,23 +21,23 @@ pub(crate) struct Forge {
 
 impl Forge {
     /// A start that has sent nothing yet on the bulk lane.
-    pub(crate) fn new(sensor: SensorId, epoch: u64) -> Self {
+    pub fn new(sensor: SensorId, epoch: u64) -> Self {
         Self { sensor, lane: Lane::Bulk, epoch, seq: 0, chain: 0 }
     }
 
     /// The place of the last batch.
-    pub(crate) fn place(&self) -> (u64, u64) {
+    pub fn place(&self) -> (u64, u64) {
         (self.epoch, self.seq)
     }
 
     /// The next batch with one event.
-    pub(crate) fn batch(&mut self) -> Bytes {
+    pub fn batch(&mut self) -> Bytes {
         let sensor = self.sensor;
         self.batch_naming(sensor)
     }
 
     /// The next batch, which names this sensor.
-    pub(crate) fn batch_naming(&mut self, sensor: SensorId) -> Bytes {
+    pub fn batch_naming(&mut self, sensor: SensorId) -> Bytes {
         let mut builder = BatchBuilder::new(sensor, &["eth0".to_owned()]);
         builder.push(&event(self.seq + 1));
         let (archive, events) = builder.finish().unwrap();
@@ -45,18 +45,18 @@ impl Forge {
     }
 
     /// The next batch, with an archive that is none.
-    pub(crate) fn malformed(&mut self) -> Bytes {
+    pub fn malformed(&mut self) -> Bytes {
         self.seal(b"no archive", 1, false)
     }
 
     /// The next batch, whose block expands to more than its header admits to.
-    pub(crate) fn bomb(&mut self) -> Bytes {
+    pub fn bomb(&mut self) -> Bytes {
         let sealed = self.seal(&[0; 64 * 1024], 1, true);
         patched(&sealed, 16, &1_000_u32.to_le_bytes())
     }
 
     /// Passes over a place, as if a batch had been lost.
-    pub(crate) fn lose(&mut self) {
+    pub fn lose(&mut self) {
         drop(self.batch());
     }
 
@@ -78,7 +78,7 @@ impl Forge {
 }
 
 /// The same frame with other bytes in its header at `at`, under a checksum that holds.
-pub(crate) fn patched(frame: &[u8], at: usize, bytes: &[u8]) -> Bytes {
+pub fn patched(frame: &[u8], at: usize, bytes: &[u8]) -> Bytes {
     let mut patched = frame.to_vec();
     patched[at..at + bytes.len()].copy_from_slice(bytes);
     let payload = crc32c::crc32c(&patched[HEADER_LENGTH..]);

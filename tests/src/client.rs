@@ -18,20 +18,21 @@ use wardmesh_common::{clock, link};
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// A connection to an ingest or Raft port.
-pub(crate) struct Client {
+pub struct Client {
     // Lives as long as its connection.
     _endpoint: Endpoint,
-    pub(crate) connection: Connection,
+    /// The connection itself.
+    pub connection: Connection,
 }
 
 /// One stream of it.
-pub(crate) struct Stream {
+pub struct Stream {
     send: SendStream,
     receive: RecvStream,
 }
 
 /// A hello as the sensor with this id would say it.
-pub(crate) fn hello(sensor: SensorId, epoch: u64) -> Hello {
+pub fn hello(sensor: SensorId, epoch: u64) -> Hello {
     Hello {
         cluster: None,
         sensor: sensor.0,
@@ -47,13 +48,13 @@ pub(crate) fn hello(sensor: SensorId, epoch: u64) -> Hello {
 
 impl Client {
     /// Connects with a sensor's identity.
-    pub(crate) async fn connect(address: &str, identity: &Identity) -> Result<Self, String> {
+    pub async fn connect(address: &str, identity: &Identity) -> Result<Self, String> {
         Self::connect_with(address, identity.client(INGEST_ALPN).unwrap()).await
     }
 
     /// Connects with any configuration.
-    pub(crate) async fn connect_with(address: &str, tls: QuicClientConfig) -> Result<Self, String> {
-        let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    pub async fn connect_with(address: &str, tls: QuicClientConfig) -> Result<Self, String> {
+        let endpoint = Endpoint::client(SocketAddr::from(([0, 0, 0, 0], 0))).unwrap();
         let config = ClientConfig::new(Arc::new(tls));
         let name = tls::server_name(CLUSTER);
         let connecting = endpoint.connect_with(config, address.parse().unwrap(), &name).unwrap();
@@ -63,13 +64,13 @@ impl Client {
     }
 
     /// Opens a stream and says nothing on it.
-    pub(crate) async fn stream(&self) -> Result<Stream, String> {
+    pub async fn stream(&self) -> Result<Stream, String> {
         let (send, receive) = self.connection.open_bi().await.map_err(|cause| cause.to_string())?;
         Ok(Stream { send, receive })
     }
 
     /// Opens both lanes properly; returns the bulk lane's stream, and the urgent one to be kept.
-    pub(crate) async fn lanes(&self, hello: &Hello) -> (Stream, Stream) {
+    pub async fn lanes(&self, hello: &Hello) -> (Stream, Stream) {
         let mut lanes = Vec::new();
         for lane in [Lane::Bulk, Lane::Urgent] {
             let mut stream = self.stream().await.unwrap();
@@ -83,13 +84,13 @@ impl Client {
     }
 
     /// That the peer closes the connection.
-    pub(crate) async fn cut(&self) {
+    pub async fn cut(&self) {
         let closed = tokio::time::timeout(PATIENCE, self.connection.closed()).await;
         assert!(closed.is_ok(), "the connection is still open");
     }
 
     /// That this connection is not served: a hello on it gets no welcome.
-    pub(crate) async fn unserved(self, hello: &Hello) {
+    pub async fn unserved(self, hello: &Hello) {
         let Ok(mut stream) = self.stream().await else { return };
         let answer = stream.greet(Lane::Bulk, hello.clone()).await;
         assert!(!matches!(answer, Ok(Message::Welcome(_))), "it was served: {answer:?}");
@@ -99,25 +100,25 @@ impl Client {
 
 impl Stream {
     /// Says hello and returns the answer.
-    pub(crate) async fn greet(&mut self, lane: Lane, hello: Hello) -> Result<Message, String> {
+    pub async fn greet(&mut self, lane: Lane, hello: Hello) -> Result<Message, String> {
         let at = clock::now();
         self.send(Message::Hello(hello).seal(lane, at).unwrap()).await?;
         self.answer().await
     }
 
     /// Sends a frame.
-    pub(crate) async fn send(&mut self, frame: Bytes) -> Result<(), String> {
+    pub async fn send(&mut self, frame: Bytes) -> Result<(), String> {
         let sent = link::send(&mut self.send, clock::now(), frame).await;
         sent.map_err(|cause| cause.to_string())
     }
 
     /// Sends bytes as they are.
-    pub(crate) async fn raw(&mut self, bytes: &[u8]) {
+    pub async fn raw(&mut self, bytes: &[u8]) {
         self.send.write_all(bytes).await.unwrap();
     }
 
     /// The next message from the peer.
-    pub(crate) async fn answer(&mut self) -> Result<Message, String> {
+    pub async fn answer(&mut self) -> Result<Message, String> {
         let received = tokio::time::timeout(PATIENCE, link::receive(&mut self.receive)).await;
         let received = received.map_err(|_| "no answer")?.map_err(|cause| cause.to_string())?;
         let (_, frame) = received.ok_or("the stream was finished")?;
@@ -126,7 +127,7 @@ impl Stream {
 
     /// Sends a batch and returns what became of it, for its place. What cannot be taken now is sent
     /// again, as a sensor does.
-    pub(crate) async fn submit(&mut self, place: (u64, u64), batch: Bytes) -> Outcome {
+    pub async fn submit(&mut self, place: (u64, u64), batch: Bytes) -> Outcome {
         loop {
             self.send(batch.clone()).await.unwrap();
             match self.answer().await.unwrap() {
@@ -142,7 +143,7 @@ impl Stream {
     }
 
     /// That the next answer is a refusal with this reason.
-    pub(crate) async fn refused(&mut self, expected: Reason) {
+    pub async fn refused(&mut self, expected: Reason) {
         match self.answer().await {
             Ok(Message::Refusal(Refusal { reason, .. })) => assert_eq!(reason, expected),
             other => panic!("no refusal ({expected}): {other:?}"),

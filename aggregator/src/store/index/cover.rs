@@ -1,0 +1,127 @@
+//! Which blocks a secondary row stands for: one where its subject was first met, twice as many as
+//! before where it is met again right behind those.
+//!
+//! A device that speaks all the time so costs a key in [`BLOCKS_PER_GROUP`] blocks and not one in each,
+//! while one that speaks once costs a reader one block. Rows may overlap: a reader sees a block once.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use sled::Tree;
+use wardmesh_common::id::TenantId;
+use wardmesh_common::map::Prehashed;
+
+use crate::store::StoreError;
+use crate::store::key::{self, BLOCKS_PER_GROUP, Subject};
+
+/// Devices remembered with what was written of them, so that most are never looked up: some 10 MiB.
+const REMEMBERED_MAX: usize = 131_072;
+
+/// What was last written of a subject.
+#[derive(Clone, Copy, Debug)]
+struct Cover {
+    /// The blocks that it stands for.
+    from: u64,
+    until: u64,
+    /// How many it would stand for if its group did not end.
+    reach: u64,
+}
+
+/// What was written of whom.
+#[derive(Debug, Default)]
+pub(super) struct Covers {
+    /// Ids of devices are hashes already, and belong to one tenant.
+    devices: HashMap<u128, Cover, Prehashed>,
+    others: HashMap<(TenantId, Subject), Cover>,
+}
+
+impl Covers {
+    /// How many blocks from this one on the row has to stand for that must be written now; `None`
+    /// where one that was written does already.
+    pub(super) fn meet(&mut self, tenant: &TenantId, subject: &Subject, block: u64) -> Option<u64> {
+        let known = match subject {
+            Subject::Device(device) => self.devices.get(&device.0.0),
+            other => self.others.get(&(tenant.clone(), other.clone())),
+        };
+        if known.is_some_and(|known| (known.from..known.until).contains(&block)) {
+            return None;
+        }
+        let reach = known.filter(|known| known.until == block).map_or(1, |known| known.reach * 2);
+        let reach = reach.min(BLOCKS_PER_GROUP);
+        let until = (block + reach).min(key::group(block) + BLOCKS_PER_GROUP);
+        let cover = Cover { from: block, until, reach };
+        match subject {
+            Subject::Device(device) => self.devices.insert(device.0.0, cover),
+            other => self.others.insert((tenant.clone(), other.clone()), cover),
+        };
+        Some(until - block)
+    }
+
+    /// Makes room where there is much; between two groups of writes only.
+    pub(super) fn trim(&mut self) {
+        if self.devices.len() > REMEMBERED_MAX {
+            self.devices.clear();
+        }
+        if self.others.len() > REMEMBERED_MAX {
+            self.others.clear();
+        }
+    }
+
+    /// Forgets everything: it is looked up again.
+    pub(super) fn clear(&mut self) {
+        (self.devices, self.others) = Default::default();
+    }
+}
+
+/// The value of a row that stands for so many blocks.
+pub(super) fn value(blocks: u64) -> [u8; 1] {
+    [blocks as u8]
+}
+
+/// The blocks that a row stands for; `None` where it is damaged.
+pub(super) fn blocks(key: &[u8], value: &[u8]) -> Option<Range<u64>> {
+    let (from, [blocks]) = (key::read_block(key)?, value) else { return None };
+    Some(from..from + u64::from(*blocks))
+}
+
+/// Whether a row stands for a block of a subject.
+pub(super) fn covered(
+    tree: &Tree,
+    tenant: &TenantId,
+    subject: &Subject,
+    block: u64,
+) -> Result<bool, StoreError> {
+    let first = key::subject(tenant, subject, key::group(block));
+    let last = key::subject(tenant, subject, block);
+    for entry in tree.range(first..=last) {
+        let (key, value) = entry.map_err(StoreError::index)?;
+        if blocks(&key, &value).is_some_and(|blocks| blocks.contains(&block)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use wardmesh_common::id::{DeviceId, MintedId};
+
+    use super::*;
+
+    #[test]
+    fn who_speaks_all_the_time_costs_a_key_a_group() {
+        let (tenant, device) = (TenantId::default_tenant(), Subject::Device(DeviceId(MintedId(7))));
+        let mut covers = Covers::default();
+        let written: Vec<(u64, u64)> = (3..70)
+            .flat_map(|block| [block, block])
+            .filter_map(|block| Some((block, covers.meet(&tenant, &device, block)?)))
+            .collect();
+        // In the first group 1, 2, 4 and what is left of 8; then whole groups.
+        let expected = [(3, 1), (4, 2), (6, 4), (10, 6), (16, 16), (32, 16), (48, 16), (64, 16)];
+        assert_eq!(written, expected);
+        assert_eq!(covers.meet(&tenant, &device, 90), Some(1), "after a pause");
+        assert_eq!(covers.meet(&tenant, &device, 50), Some(1), "of an earlier block");
+    }
+}

@@ -1,0 +1,95 @@
+//! Rows of applied entries that are not archived yet: what the archive takes beside the log's bytes.
+//!
+//! Only apply knows which batches it took and what they were about. After a restart the entries
+//! since the snapshot are applied again, and no snapshot is older than the archive's end.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+
+use super::{Rows, StoreError};
+
+/// Batches whose rows are kept, some 300 bytes each: as many as several gigabytes of log hold. More
+/// wait only where the archive cannot be written.
+const BATCHES_MAX: usize = 262_144;
+
+/// The rows of entries that are not archived.
+#[derive(Debug, Default)]
+pub(super) struct Pending(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    rows: BTreeMap<u64, Rows>,
+    batches: usize,
+    /// The first entry for which there was no room.
+    lost: Option<u64>,
+}
+
+impl Pending {
+    /// Keeps an entry's rows, where there is room.
+    pub(super) fn put(&self, index: u64, rows: &Rows) {
+        self.put_within(index, rows, BATCHES_MAX);
+    }
+
+    fn put_within(&self, index: u64, rows: &Rows, batches_max: usize) {
+        let mut kept = self.0.lock();
+        if rows.is_empty() || kept.lost.is_some_and(|lost| index >= lost) {
+            return;
+        }
+        if kept.batches + rows.len() > batches_max {
+            tracing::error!(index, "the archive lags too far behind: rows are not kept any more");
+            kept.lost = Some(index);
+            return;
+        }
+        kept.batches += rows.len();
+        kept.rows.insert(index, Rows::clone(rows));
+    }
+
+    /// An entry's rows; `None` where it has none, or is archived.
+    pub(super) fn of(&self, index: u64) -> Result<Option<Rows>, StoreError> {
+        let kept = self.0.lock();
+        match kept.lost {
+            Some(lost) if index >= lost => Err(StoreError::RowsLost(lost)),
+            _ => Ok(kept.rows.get(&index).cloned()),
+        }
+    }
+
+    /// Lets go of entries through `through`: they are archived, or came with a snapshot.
+    pub(super) fn forget(&self, through: u64) {
+        let mut kept = self.0.lock();
+        let rest = kept.rows.split_off(&through.saturating_add(1));
+        let gone = std::mem::replace(&mut kept.rows, rest);
+        kept.batches -= gone.values().map(|rows| rows.len()).sum::<usize>();
+        // What was lost below is history of others now.
+        kept.lost = kept.lost.filter(|lost| *lost > through);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+    use crate::store::fixture::Fleet;
+
+    #[test]
+    fn keeps_what_fits_and_says_what_did_not() {
+        let (fleet, pending) = (Fleet::after(40), Pending::default());
+        let most = fleet.rows.range(..20).map(|(_, rows)| rows.len()).sum();
+        let rows = |index| Rows::from(fleet.rows(index));
+        (0..40).for_each(|index| pending.put_within(index, &rows(index), most));
+        for index in 0..20 {
+            let kept = Some(rows(index)).filter(|rows| !rows.is_empty());
+            assert_eq!(pending.of(index).unwrap(), kept);
+        }
+        let lost = (20..40).find(|index| !rows(*index).is_empty()).unwrap();
+        for index in lost..40 {
+            assert!(matches!(pending.of(index), Err(StoreError::RowsLost(first)) if first == lost));
+        }
+        pending.forget(19);
+        assert!(pending.0.lock().rows.is_empty() && pending.0.lock().batches == 0);
+        assert!(pending.of(lost).is_err());
+        pending.forget(39);
+        assert_eq!(pending.of(lost).unwrap(), None);
+    }
+}

@@ -1,0 +1,109 @@
+//! A cluster under load: three nodes as processes of the bench's own executable, in a folder that
+//! goes with it, and what they cost meanwhile.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use wardmesh_cli::local::{Mesh, Plan};
+
+use crate::process::Usage;
+
+/// Nodes of every cluster here: the smallest that survives the loss of one.
+pub const NODES: usize = 3;
+
+/// How long the cluster may be without a leader before a bench gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often it is looked at.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Runs the bench, or the role of a node or sensor where the process was started as one.
+pub fn main(bench: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+    if matches!(std::env::args().nth(1).as_deref(), Some("node" | "sensor")) {
+        return wardmesh_cli::run();
+    }
+    match bench() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(cause) => {
+            use std::io::Write;
+            // Without a standard error there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "error: {cause:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The number after an argument such as `--kills`; `default` where it is not given.
+///
+/// # Errors
+/// Where what follows is no such number.
+pub fn option(name: &str, default: u64) -> anyhow::Result<u64> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != name);
+    if arguments.next().is_none() {
+        return Ok(default);
+    }
+    let value = arguments.next().with_context(|| format!("{name} takes a number"))?;
+    value.parse().with_context(|| format!("{name} {value}"))
+}
+
+/// Three running nodes.
+pub struct Cluster {
+    /// The nodes and their authority.
+    pub mesh: Mesh,
+    // Goes with the nodes.
+    folder: tempfile::TempDir,
+}
+
+impl Cluster {
+    /// Founds a cluster with one site, `ward`.
+    ///
+    /// # Errors
+    /// Where a node does not start.
+    pub fn found() -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("wardmesh-bench-").tempdir()?;
+        let program = std::env::current_exe()?;
+        let log = std::env::var("WARDMESH_BENCH_LOG").unwrap_or_else(|_| "error".to_owned());
+        let plan = Plan { folder: folder.path().to_owned(), program, nodes: NODES, log };
+        let mut mesh = Mesh::prepare(plan)?;
+        mesh.found()?;
+        mesh.add_site("ward", "Ward")?;
+        Ok(Self { mesh, folder })
+    }
+
+    /// The folder of everything; the disk that the nodes write to.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// The place of the node that a majority of the running ones calls leader.
+    ///
+    /// # Errors
+    /// Where there is none for a minute.
+    pub fn leader(&self) -> anyhow::Result<usize> {
+        let begun = Instant::now();
+        loop {
+            let running = || self.mesh.nodes().iter().filter(|node| node.child().is_some());
+            let ask = |node: &wardmesh_cli::local::Node| {
+                node.client().get("/api/v1/cluster", &[]).ok()?["leader"].as_u64()
+            };
+            let named: Vec<u64> = running().filter_map(ask).collect();
+            let leader = running().find(|node| {
+                named.iter().filter(|id| **id == node.id).count() * 2 > self.mesh.nodes().len()
+            });
+            if let Some(leader) = leader {
+                return Ok(leader.id as usize - 1);
+            }
+            anyhow::ensure!(begun.elapsed() < PATIENCE, "nobody leads");
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// What each node has used so far; zeros for one that does not run.
+    #[must_use]
+    pub fn usages(&self) -> Vec<Usage> {
+        let of = |node: &wardmesh_cli::local::Node| Usage::of(node.child()?.id());
+        self.mesh.nodes().iter().map(|node| of(node).unwrap_or_default()).collect()
+    }
+}

@@ -1,0 +1,79 @@
+//! QUIC endpoints with mutual TLS for the bare pipeline and the plain stream, and the way of an
+//! identity into a child process.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use quinn::{ClientConfig, Connection, Endpoint, ServerConfig, TransportConfig, VarInt};
+use wardmesh_common::tls::authority::Issued;
+use wardmesh_common::tls::{self, INGEST_ALPN, Identity, IdentityFiles};
+
+/// The cluster's name in the throw-away certificates.
+pub const CLUSTER: &str = "local";
+
+/// Bytes that may be on their way on a stream: more than any link here holds.
+const STREAM_WINDOW: u32 = 16 << 20;
+
+fn transport() -> Arc<TransportConfig> {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .receive_window(VarInt::from_u32(2 * STREAM_WINDOW));
+    Arc::new(transport)
+}
+
+/// A server on a port of its own.
+///
+/// # Errors
+/// Where the identity does not fit, or no port can be had.
+pub fn server(identity: &Identity) -> anyhow::Result<Endpoint> {
+    let mut config = ServerConfig::with_crypto(Arc::new(identity.server(INGEST_ALPN)?));
+    config.transport_config(transport());
+    Ok(Endpoint::server(config, (Ipv4Addr::LOCALHOST, 0).into())?)
+}
+
+/// A connection from a socket of its own; the endpoint must be kept.
+///
+/// # Errors
+/// Where the server does not answer as a node of the cluster.
+pub async fn connect(
+    identity: &Identity,
+    address: SocketAddr,
+) -> anyhow::Result<(Endpoint, Connection)> {
+    let endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into())?;
+    let mut config = ClientConfig::new(Arc::new(identity.client(INGEST_ALPN)?));
+    config.transport_config(transport());
+    let connecting = endpoint.connect_with(config, address, &tls::server_name(CLUSTER))?;
+    let connection = connecting.await?;
+    Ok((endpoint, connection))
+}
+
+fn files(folder: &Path) -> IdentityFiles {
+    IdentityFiles {
+        certificate: folder.join("certificate.pem"),
+        key: folder.join("key.pem"),
+        authority: folder.join("authority.pem"),
+    }
+}
+
+/// Writes an identity for a child.
+///
+/// # Errors
+/// The disk's.
+pub fn write_identity(folder: &Path, issued: &Issued) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let files = files(folder);
+    std::fs::write(files.certificate, &issued.certificate)?;
+    std::fs::write(files.key, &issued.key)?;
+    std::fs::write(files.authority, &issued.authority)
+}
+
+/// Reads what [`write_identity`] or a mesh wrote.
+///
+/// # Errors
+/// Where a file is missing.
+pub fn read_identity(folder: &Path) -> anyhow::Result<Identity> {
+    Ok(Identity::load(&files(folder))?)
+}

@@ -1,0 +1,25 @@
+//! I10: once all faults are over, one node leads, everyone knows it, and every spool drains, with no
+//! help from anybody.
+
+use super::Invariant;
+use crate::judge::Fact;
+
+#[derive(Default)]
+pub(crate) struct Liveness;
+
+impl Invariant for Liveness {
+    fn name(&self) -> &'static str {
+        "I10 liveness"
+    }
+
+    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
+        let Fact::Ended(ending) = fact else { return Ok(()) };
+        if ending.leaders.len() != 1 || ending.leaders.contains(&None) {
+            return Err(format!("the nodes say that {:?} lead", ending.leaders));
+        }
+        if ending.held > 0 {
+            return Err(format!("the spools still hold {} batches", ending.held));
+        }
+        Ok(())
+    }
+}

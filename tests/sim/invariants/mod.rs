@@ -1,0 +1,40 @@
+//! What must hold, one file each; the numbers are those of the design of reliability.
+
+use crate::judge::Fact;
+
+mod durability;
+mod election;
+mod eventual_completeness;
+mod exactly_once;
+mod leader_completeness;
+mod liveness;
+mod log_matching;
+mod no_phantom;
+mod order;
+mod reads;
+mod replicas;
+
+/// Something that must hold at every moment.
+pub(crate) trait Invariant: Send {
+    fn name(&self) -> &'static str;
+
+    /// Looks at a fact; a fault is told in words.
+    fn see(&mut self, fact: &Fact<'_>) -> Result<(), String>;
+}
+
+/// Every invariant, before anything was seen.
+pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::<durability::Durability>::default(),
+        Box::<eventual_completeness::EventualCompleteness>::default(),
+        Box::<exactly_once::ExactlyOnce>::default(),
+        Box::<no_phantom::NoPhantom>::default(),
+        Box::<order::Order>::default(),
+        Box::<replicas::Replicas>::default(),
+        Box::<reads::Reads>::default(),
+        Box::<liveness::Liveness>::default(),
+        Box::<election::Election>::default(),
+        Box::<log_matching::LogMatching>::default(),
+        Box::<leader_completeness::LeaderCompleteness>::default(),
+    ]
+}

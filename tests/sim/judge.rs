@@ -1,0 +1,190 @@
+//! What is seen of a run, put before every invariant; the first fault ends the run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Deserialize;
+use wardmesh_aggregator::raft::types::{Entry, LeaderId, LogId};
+use wardmesh_aggregator::state::digest::Digest;
+use wardmesh_common::wire::Lane;
+use wardmesh_common::wire::frame::Frame;
+
+use crate::invariants::{self, Invariant};
+use crate::log::Held;
+use crate::trace::{self, digest};
+
+/// A batch's lane, epoch and sequence number.
+pub(crate) type Place = (Lane, u64, u64);
+
+/// A batch by what is in it: the same however often it is sealed anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Batch {
+    pub(crate) sensor: u64,
+    pub(crate) place: Place,
+    pub(crate) content: u64,
+}
+
+/// An entry as a node applied it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Applied {
+    pub(crate) log_id: LogId,
+    /// Command and receipt, digested.
+    pub(crate) what: u64,
+    pub(crate) state: Digest,
+}
+
+/// Something that was seen.
+pub(crate) enum Fact<'a> {
+    /// A sensor's pipeline handed an archive to its spool.
+    Offered { sensor: u64, content: u64 },
+    /// The sensor's ledger says that it is durable.
+    Emitted(Batch),
+    /// The sensor's ledger says that it was acknowledged.
+    Acked(Batch),
+    /// The sensor's ledger says that it will never be taken.
+    Rejected(Batch),
+    /// A node's log took entries behind another.
+    Appended { node: u64, before: Option<LogId>, entries: &'a [Entry] },
+    /// A node applied an entry.
+    Applied { node: u64, index: u64, applied: &'a Applied },
+    /// An entry was applied by the first of all nodes.
+    Agreed { index: u64, batches: &'a [Batch], skipped: Option<(u64, Place)> },
+    /// A node's state was restored from a snapshot.
+    Restored { node: u64, index: u64, state: Digest },
+    /// A node leads; seen for the first time in this term and run of it.
+    Leads { node: u64, run: u64, leader: LeaderId, log: &'a Held },
+    /// A linearizable read was asked for.
+    ReadBegan { read: u64 },
+    /// It was answered as of an index.
+    ReadEnded { read: u64, node: u64, index: u64 },
+    /// All faults are over, and so is the time to settle.
+    Ended(&'a Ending),
+}
+
+/// How a run ended.
+pub(crate) struct Ending {
+    /// Applied index and digest by node.
+    pub(crate) nodes: BTreeMap<u64, (u64, Digest)>,
+    /// Who the nodes say leads.
+    pub(crate) leaders: BTreeSet<Option<u64>>,
+    /// What the sensors still hold, in batches.
+    pub(crate) held: usize,
+}
+
+pub(crate) struct Judge {
+    pub(crate) now: Duration,
+    pub(crate) faults: Vec<String>,
+    trace: trace::Shared,
+    invariants: Vec<Box<dyn Invariant>>,
+    /// What is in the batch at a sensor's place.
+    sealed: BTreeMap<(u64, Place), u64>,
+    /// The highest index that was agreed on.
+    agreed: BTreeSet<u64>,
+    /// What happened how often, for the validity of a run.
+    pub(crate) counts: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    lane: &'a str,
+    epoch: &'a str,
+    seq: u64,
+    state: &'a str,
+}
+
+impl Judge {
+    pub(crate) fn new(trace: trace::Shared) -> Self {
+        Self {
+            now: Duration::ZERO,
+            faults: Vec::new(),
+            trace,
+            invariants: invariants::all(),
+            sealed: BTreeMap::new(),
+            agreed: BTreeSet::new(),
+            counts: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+
+    pub(crate) fn note(&self, what: std::fmt::Arguments<'_>) {
+        self.trace.lock().note(self.now, what);
+    }
+
+    pub(crate) fn tell(&mut self, fact: &Fact<'_>) {
+        for invariant in &mut self.invariants {
+            if let Err(fault) = invariant.see(fact) {
+                let fault = format!("{}: {fault}", invariant.name());
+                self.trace.lock().note(self.now, format_args!("FAULT {fault}"));
+                self.faults.push(fault);
+            }
+        }
+    }
+
+    /// A sensor wrote a sealed batch.
+    pub(crate) fn sealed(&mut self, sensor: u64, frame: &[u8]) {
+        if let Some((place, content)) = open(frame) {
+            self.sealed.insert((sensor, place), content);
+        }
+    }
+
+    /// A sensor wrote lines of its ledger.
+    pub(crate) fn ledger(&mut self, sensor: u64, lines: &[u8]) {
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let line: Line<'_> = serde_json::from_slice(line).expect("a line of the ledger");
+            let lane = Lane::ALL.into_iter().find(|lane| lane.as_str() == line.lane);
+            let epoch = u64::from_str_radix(line.epoch, 16).expect("an epoch");
+            let place = (lane.expect("a lane"), epoch, line.seq);
+            let content = self.sealed.get(&(sensor, place)).copied().unwrap_or(0);
+            let batch = Batch { sensor, place, content };
+            self.note(format_args!("{} {sensor} {place:?} {content:016x}", line.state));
+            match line.state {
+                "emitted" => self.tell(&Fact::Emitted(batch)),
+                "acked" => {
+                    self.count("acked");
+                    self.tell(&Fact::Acked(batch));
+                }
+                "rejected" => self.tell(&Fact::Rejected(batch)),
+                _ => self.count("readopted"),
+            }
+        }
+    }
+
+    pub(crate) fn appended(&mut self, node: u64, before: Option<LogId>, entries: &[Entry]) {
+        for entry in entries {
+            self.note(format_args!("append {node} {}", entry.log_id));
+        }
+        self.tell(&Fact::Appended { node, before, entries });
+    }
+
+    /// A node applied an entry with these frames, those that were new to it marked.
+    pub(crate) fn applied<'f>(
+        &mut self,
+        node: u64,
+        applied: &Applied,
+        frames: impl Iterator<Item = (u64, &'f [u8])>,
+        skipped: Option<(u64, Place)>,
+    ) {
+        let index = applied.log_id.index;
+        self.note(format_args!("apply {node} {} {:?}", applied.log_id, applied.state));
+        if self.agreed.insert(index) {
+            let batches = frames.filter_map(|(sensor, frame)| {
+                let (place, content) = open(frame)?;
+                Some(Batch { sensor, place, content })
+            });
+            let batches: Vec<_> = batches.collect();
+            self.tell(&Fact::Agreed { index, batches: &batches, skipped });
+        }
+        self.tell(&Fact::Applied { node, index, applied });
+    }
+}
+
+/// A frame's place, and a digest of the archive in it.
+fn open(frame: &[u8]) -> Option<(Place, u64)> {
+    let frame = Frame::open(frame).ok()?;
+    let mut scratch = Vec::new();
+    let content = digest(frame.archive(&mut scratch).ok()?);
+    Some(((frame.header.lane, frame.header.epoch, frame.header.seq), content))
+}

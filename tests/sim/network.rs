@@ -1,0 +1,215 @@
+//! The network between hosts: parcels that arrive late, out of order, twice or never.
+//!
+//! Calls between nodes are single parcels; what the links of sensors carry (`link`) is sent again
+//! until it arrives, as QUIC would. A cut is one way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+use wardmesh_aggregator::raft::network::{CallError, Carrier, Peer};
+
+use crate::clock;
+use crate::dice::Dice;
+use crate::link::{Dialled, Link};
+use crate::trace::{self, digest};
+
+/// A host: nodes from 1, sensors from 101.
+pub(crate) type HostId = u64;
+
+/// Between two attempts to get a link's bytes through a cut.
+const AGAIN: Range<u64> = 50..400;
+
+/// The network, as all parts of a run hold it.
+pub(crate) type Shared = Arc<Mutex<Network>>;
+
+/// How bad the network is.
+#[derive(Clone, Debug)]
+pub(crate) struct Weather {
+    /// Calls that get lost, per mille; the answer as well.
+    pub(crate) loss: u64,
+    /// Calls that arrive twice, per mille.
+    pub(crate) twice: u64,
+    /// Milliseconds that a parcel is on its way.
+    pub(crate) delay: Range<u64>,
+}
+
+impl Weather {
+    pub(crate) const FAIR: Self = Self { loss: 0, twice: 0, delay: 0..3 };
+}
+
+/// What a host is reached by while it is up.
+pub(crate) struct Door {
+    pub(crate) calls: mpsc::UnboundedSender<Inbound>,
+    pub(crate) links: mpsc::UnboundedSender<Arc<Dialled>>,
+}
+
+/// A call that has arrived.
+pub(crate) struct Inbound {
+    pub(crate) from: HostId,
+    pub(crate) bytes: Bytes,
+    /// `None` for the second copy of a call.
+    pub(crate) answer: Option<Answer>,
+}
+
+/// Where a call's answer goes.
+pub(crate) type Answer = oneshot::Sender<Result<Bytes, CallError>>;
+
+type Deliver = Box<dyn FnOnce(&mut Network) + Send>;
+
+struct Parcel {
+    from: HostId,
+    to: HostId,
+    what: &'static str,
+    bytes: u64,
+    /// Sent again until it arrives.
+    stubborn: bool,
+    deliver: Deliver,
+}
+
+pub(crate) struct Network {
+    pub(crate) weather: Weather,
+    pub(crate) doors: BTreeMap<HostId, Door>,
+    pub(crate) links: BTreeMap<u64, Arc<Link>>,
+    /// From whom nothing gets to whom.
+    pub(crate) cuts: BTreeSet<(HostId, HostId)>,
+    pub(crate) delivered: u64,
+    parcels: BTreeMap<(Duration, u64), Parcel>,
+    sent: u64,
+    dice: Dice,
+    trace: trace::Shared,
+}
+
+impl Network {
+    pub(crate) fn new(dice: Dice, trace: trace::Shared) -> Shared {
+        Arc::new(Mutex::new(Self {
+            weather: Weather::FAIR,
+            doors: BTreeMap::new(),
+            links: BTreeMap::new(),
+            cuts: BTreeSet::new(),
+            delivered: 0,
+            parcels: BTreeMap::new(),
+            sent: 0,
+            dice,
+            trace,
+        }))
+    }
+
+    pub(crate) fn is_cut(&self, from: HostId, to: HostId) -> bool {
+        self.cuts.contains(&(from, to))
+    }
+
+    pub(crate) fn delay(&mut self) -> Duration {
+        let delay = self.weather.delay.clone();
+        self.dice.millis(delay)
+    }
+
+    /// Puts a parcel on its way.
+    pub(crate) fn send(
+        &mut self,
+        at: Duration,
+        ends: (HostId, HostId),
+        what: (&'static str, u64),
+        stubborn: bool,
+        deliver: impl FnOnce(&mut Self) + Send + 'static,
+    ) {
+        self.sent += 1;
+        let ((from, to), (what, bytes)) = (ends, what);
+        let parcel = Parcel { from, to, what, bytes, stubborn, deliver: Box::new(deliver) };
+        self.parcels.insert((at, self.sent), parcel);
+    }
+
+    /// Delivers what is due.
+    pub(crate) fn deliver(&mut self, now: Duration) {
+        while let Some(((due, _), _)) = self.parcels.first_key_value()
+            && *due <= now
+        {
+            let Some((_, parcel)) = self.parcels.pop_first() else { return };
+            let Parcel { from, to, what, bytes, stubborn, deliver } = parcel;
+            let cut = self.is_cut(from, to);
+            if cut && stubborn {
+                let again = now + self.dice.millis(AGAIN);
+                self.sent += 1;
+                let parcel = Parcel { from, to, what, bytes, stubborn, deliver };
+                self.parcels.insert((again, self.sent), parcel);
+                continue;
+            }
+            let lost = if cut { " lost" } else { "" };
+            self.trace.lock().note(now, format_args!("{what} {from}>{to} {bytes:016x}{lost}"));
+            if !cut {
+                self.delivered += 1;
+                deliver(self);
+            }
+        }
+    }
+
+    /// A call from one node to another; nothing is answered where it gets lost.
+    fn call(&mut self, ends: (HostId, HostId), bytes: Bytes, answer: Answer) {
+        let at = clock::now() + self.delay();
+        let what = ("call", digest(&bytes));
+        if self.dice.chance(self.weather.loss) {
+            if self.dice.chance(500) {
+                let lost = Err(CallError::Lost("the connection was lost".to_owned()));
+                self.send(at, (ends.1, ends.0), ("lost", what.1), false, |_| {
+                    drop(answer.send(lost));
+                });
+            }
+            return;
+        }
+        if self.dice.chance(self.weather.twice) {
+            let (again, copy) = (at + self.delay() * 4, bytes.clone());
+            self.send(again, ends, ("copy", what.1), false, move |network| {
+                network.knock(ends, copy, None);
+            });
+        }
+        self.send(at, ends, what, false, move |network| network.knock(ends, bytes, Some(answer)));
+    }
+
+    fn knock(&mut self, (from, to): (HostId, HostId), bytes: Bytes, answer: Option<Answer>) {
+        if let Some(door) = self.doors.get(&to) {
+            // The host may be about to go down.
+            let _ = door.calls.send(Inbound { from, bytes, answer });
+        }
+    }
+
+    /// The answer to a call of `to`.
+    pub(crate) fn answer(&mut self, ends: (HostId, HostId), bytes: Bytes, answer: Answer) {
+        let at = clock::now() + self.delay();
+        if !self.dice.chance(self.weather.loss) {
+            self.send(at, ends, ("answer", digest(&bytes)), false, |_| {
+                drop(answer.send(Ok(bytes)));
+            });
+        }
+    }
+}
+
+/// A node's way to the others.
+pub(crate) struct Wire {
+    pub(crate) from: HostId,
+    pub(crate) network: Shared,
+}
+
+impl Carrier for Wire {
+    fn exchange<'a>(
+        &'a self,
+        peer: &'a Peer,
+        request: Bytes,
+    ) -> BoxFuture<'a, Result<Bytes, CallError>> {
+        let named = peer.address.split([':', '-']).nth(1).and_then(|id| id.parse().ok());
+        let to = named.expect("an address of the simulation");
+        let (answer, answered) = oneshot::channel();
+        // Its length comes first on a stream.
+        self.network.lock().call((self.from, to), request.slice(4..), answer);
+        Box::pin(async {
+            match answered.await {
+                Ok(answer) => answer,
+                Err(_) => std::future::pending().await,
+            }
+        })
+    }
+}

@@ -1,0 +1,14 @@
+//! Faults that are planted to see whether a run notices them.
+
+/// A fault of the product, or of what it relies on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plant {
+    /// A node's log says that entries are on the disk when they are not.
+    AckBeforeSync,
+    /// A node does not write down for whom it voted.
+    VoteNotSaved,
+    /// A sensor's disk says that it has synced and has not.
+    SpoolNotSynced,
+    /// A local read is called linearizable.
+    StaleReads,
+}

@@ -1,0 +1,422 @@
+//! One run of a seed: three nodes and some sensors, steps of time, faults, and the time to settle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use wardmesh_aggregator::raft::consensus::{Compaction, Consistency};
+use wardmesh_aggregator::state::command::{Action, DefineSite, Enrol};
+use wardmesh_common::id::{ClusterId, SiteId, TenantId};
+use wardmesh_common::map::HashKey;
+
+use crate::clock;
+use crate::dice::Dice;
+use crate::disk::SensorDisk;
+use crate::host::{Host, Role};
+use crate::judge::{Ending, Fact, Judge};
+use crate::log::LogDisk;
+use crate::nemesis::Nemesis;
+use crate::network::{HostId, Network, Weather};
+use crate::node::{self, Up};
+use crate::plant::Plant;
+use crate::sensor;
+use crate::trace::{self, Trace};
+
+/// Nodes of the cluster at first.
+pub(crate) const NODES: u64 = 3;
+/// The first sensor.
+pub(crate) const SENSORS_FROM: HostId = 101;
+/// When the cluster is founded and the faults begin.
+const FAULTS_FROM: Duration = Duration::from_secs(4);
+/// How long the faults go on.
+const FAULTS_FOR: Duration = Duration::from_secs(20);
+/// How long it may take until everything has settled after the last fault: more than the longest
+/// silence of a link, a backoff and some elections together.
+const SETTLE: Duration = Duration::from_secs(90);
+
+/// What a run is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) plant: Option<Plant>,
+    /// Every line of the trace is printed.
+    pub(crate) loud: bool,
+}
+
+impl Plan {
+    pub(crate) fn of(seed: u64) -> Self {
+        Self { seed, plant: None, loud: false }
+    }
+}
+
+/// What a run came to.
+pub(crate) struct Outcome {
+    pub(crate) seed: u64,
+    pub(crate) hash: u64,
+    pub(crate) lines: u64,
+    pub(crate) faults: Vec<String>,
+    pub(crate) schedule: Vec<String>,
+    pub(crate) last: String,
+    pub(crate) counts: BTreeMap<&'static str, u64>,
+}
+
+pub(crate) struct World {
+    pub(crate) now: Duration,
+    pub(crate) hosts: BTreeMap<HostId, Host>,
+    pub(crate) network: crate::network::Shared,
+    pub(crate) judge: Arc<Mutex<Judge>>,
+    pub(crate) dice: Dice,
+    plan: Plan,
+    trace: trace::Shared,
+    leading: BTreeMap<HostId, (u64, u64)>,
+    reads: u64,
+}
+
+/// Runs a seed from its beginning to its end.
+pub(crate) fn run(plan: Plan) -> Outcome {
+    node::warm_up(1..=NODES + 3);
+    let _clocks = clock::substitute();
+    let mut world = World::new(plan);
+    let mut nemesis = Nemesis::new(world.dice.fork(3), FAULTS_FROM, FAULTS_FOR);
+    world.found();
+    let over = FAULTS_FROM + FAULTS_FOR;
+    while world.now < over && world.is_sound() {
+        nemesis.act(&mut world);
+        world.step();
+    }
+    if world.is_sound() {
+        nemesis.make_peace(&mut world);
+        world.settle();
+    }
+    let schedule = nemesis.schedule();
+    world.outcome(schedule)
+}
+
+impl World {
+    fn new(plan: Plan) -> Self {
+        let dice = Dice::new(plan.seed);
+        let trace = Trace::new(plan.loud);
+        let network = Network::new(dice.fork(1), Arc::clone(&trace));
+        let judge = Arc::new(Mutex::new(Judge::new(Arc::clone(&trace))));
+        let mut world = Self {
+            now: Duration::ZERO,
+            hosts: BTreeMap::new(),
+            network,
+            judge,
+            dice: dice.fork(2),
+            plan,
+            trace,
+            leading: BTreeMap::new(),
+            reads: 0,
+        };
+        for id in 1..=NODES {
+            world.add_node(id);
+        }
+        let sensors = world.dice.between(1..4);
+        for id in SENSORS_FROM..SENSORS_FROM + sensors {
+            let disk = Arc::new(Mutex::new(SensorDisk::default()));
+            disk.lock().lies = plan.plant == Some(Plant::SpoolNotSynced);
+            let (seen, busy) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(true)));
+            world.hosts.insert(id, Host::new(Role::Sensor { disk, seen, busy }));
+        }
+        world
+    }
+
+    /// Racks up a node with an empty disk.
+    pub(crate) fn add_node(&mut self, id: HostId) {
+        static RUNS: AtomicU64 = AtomicU64::new(0);
+        let folder = format!("{}-{id}", RUNS.fetch_add(1, Ordering::Relaxed));
+        let snapshots = node::FILES.path().join(folder);
+        let role = Role::Node {
+            log: LogDisk::default(),
+            snapshots,
+            running: Arc::new(OnceLock::new()),
+        };
+        self.hosts.insert(id, Host::new(role));
+    }
+
+    pub(crate) fn is_sound(&self) -> bool {
+        self.judge.lock().faults.is_empty()
+    }
+
+    pub(crate) fn note(&self, what: std::fmt::Arguments<'_>) {
+        self.trace.lock().note(self.now, what);
+    }
+
+    /// Starts a host that is down.
+    pub(crate) fn start(&mut self, id: HostId) {
+        let Some(host) = self.hosts.get_mut(&id).filter(|host| !host.is_up()) else { return };
+        let dice = self.dice.fork(id * 1_000 + host.run);
+        host.boot(self.now, dice.fork(1));
+        self.trace.lock().note(self.now, format_args!("start {id} run {}", host.run));
+        let (network, judge) = (Arc::clone(&self.network), Arc::clone(&self.judge));
+        match &mut host.role {
+            Role::Node { log, snapshots, running } => {
+                *running = Arc::new(OnceLock::new());
+                let start = node::Start {
+                    id,
+                    disk: Arc::clone(log),
+                    snapshots: snapshots.clone(),
+                    dice: dice.fork(2),
+                    network: Arc::clone(&network),
+                    judge,
+                    compaction: COMPACTION,
+                    plant: self.plan.plant,
+                };
+                let running = Arc::clone(running);
+                host.spawn(node::run(start, running, move |door| {
+                    network.lock().doors.insert(id, door);
+                }));
+            }
+            Role::Sensor { disk, seen, busy } => {
+                let mut addresses: Vec<_> =
+                    (1..=NODES).map(|node| format!("node-{node}:4433")).collect();
+                dice.fork(3).shuffle(&mut addresses);
+                let start = sensor::Start {
+                    host: id,
+                    disk: Arc::clone(disk),
+                    dice: dice.fork(2),
+                    network,
+                    judge,
+                    addresses,
+                    seen: Arc::clone(seen),
+                    busy: Arc::clone(busy),
+                };
+                host.spawn(sensor::run(start));
+            }
+        }
+    }
+
+    /// Cuts a host's power.
+    pub(crate) fn crash(&mut self, id: HostId) {
+        let Some(host) = self.hosts.get_mut(&id).filter(|host| host.is_up()) else { return };
+        {
+            let mut network = self.network.lock();
+            network.doors.remove(&id);
+            network.links.values().for_each(|link| link.gone(id));
+        }
+        host.crash();
+        let lost = match &mut host.role {
+            Role::Node { log, .. } => log.lock().crash(&mut self.dice),
+            Role::Sensor { disk, .. } => disk.lock().crash(&mut self.dice),
+        };
+        self.trace.lock().note(self.now, format_args!("crash {id}, {lost} writes lost"));
+        self.judge.lock().count("crashed");
+    }
+
+    pub(crate) fn nodes(&self) -> Vec<HostId> {
+        self.hosts.range(..SENSORS_FROM).map(|(id, _)| *id).collect()
+    }
+
+    pub(crate) fn sensors(&self) -> Vec<HostId> {
+        self.hosts.range(SENSORS_FROM..).map(|(id, _)| *id).collect()
+    }
+
+    /// What runs on a node, where it has started.
+    pub(crate) fn up(&self, id: HostId) -> Option<&Up> {
+        match &self.hosts.get(&id)?.role {
+            Role::Node { running, .. } if self.hosts[&id].is_up() => running.get(),
+            _ => None,
+        }
+    }
+
+    /// The node that calls itself leader.
+    pub(crate) fn leader(&self) -> Option<HostId> {
+        let leads = |id: &HostId| {
+            let status = self.up(*id).map(|up| up.consensus.status());
+            status.is_some_and(|status| status.leader.is_some_and(|(leader, _)| leader == *id))
+        };
+        self.nodes().into_iter().find(leads)
+    }
+
+    /// Starts everything and founds the cluster.
+    fn found(&mut self) {
+        self.nodes().into_iter().for_each(|id| self.start(id));
+        while self.up(1).is_none() {
+            self.step();
+        }
+        let seeds: Vec<_> = (1..=NODES).map(|id| node::member(id).raft_address).collect();
+        let sensors: Vec<_> = self.sensors();
+        let consensus = Arc::clone(&self.up(1).expect("node 1").consensus);
+        let done = Arc::new(AtomicBool::new(false));
+        let founded = Arc::clone(&done);
+        self.hosts[&1].spawn(async move {
+            let (cluster, key) = (ClusterId([1; 16]), HashKey([2; 16]));
+            let found = Action::Found { cluster, key, admin_token: [3; 32] };
+            consensus.initialise(seeds.len(), &seeds, found).await.expect("a cluster");
+            for action in registry(&sensors) {
+                consensus.propose(action).await.expect("a registry");
+            }
+            founded.store(true, Ordering::Relaxed);
+        });
+        while !done.load(Ordering::Relaxed) && self.now < FAULTS_FROM {
+            self.step();
+        }
+        self.sensors().into_iter().for_each(|id| self.start(id));
+    }
+
+    /// Lets a few milliseconds pass on every host, in any order.
+    pub(crate) fn step(&mut self) {
+        let step = self.dice.millis(1..9);
+        self.judge.lock().now = self.now;
+        self.network.lock().deliver(self.now);
+        self.now += step;
+        let mut order: Vec<_> = self.hosts.keys().copied().collect();
+        self.dice.shuffle(&mut order);
+        for id in order {
+            if let Some(host) = self.hosts.get_mut(&id) {
+                host.run_until(self.now);
+            }
+        }
+        self.judge.lock().now = self.now;
+        self.watch_leaders();
+        let mut network = self.network.lock();
+        let links: Vec<_> = network.links.iter().map(|(at, link)| (*at, Arc::clone(link))).collect();
+        for (at, link) in links {
+            if !link.look(&mut network, self.now) {
+                network.links.remove(&at);
+            }
+        }
+    }
+
+    fn watch_leaders(&mut self) {
+        for id in self.nodes() {
+            let Some(up) = self.up(id) else { continue };
+            let status = up.consensus.status();
+            let seen = (self.hosts[&id].run, status.term);
+            if status.leader.is_none_or(|(leader, _)| leader != id)
+                || self.leading.insert(id, seen) == Some(seen)
+            {
+                continue;
+            }
+            let Role::Node { log, .. } = &self.hosts[&id].role else { continue };
+            let leader = openraft::impls::leader_id_adv::LeaderId { term: seen.1, node_id: id };
+            let mut judge = self.judge.lock();
+            judge.count("leaders");
+            judge.note(format_args!("leader {leader}"));
+            let log = log.lock();
+            judge.tell(&Fact::Leads { node: id, run: seen.0, leader, log: &log.current });
+        }
+    }
+
+    /// Asks a node for a linearizable read.
+    pub(crate) fn read(&mut self, id: HostId) {
+        let Some(up) = self.up(id) else { return };
+        let (consensus, judge) = (Arc::clone(&up.consensus), Arc::clone(&self.judge));
+        let stale = self.plan.plant == Some(Plant::StaleReads);
+        let read = self.reads;
+        self.reads += 1;
+        self.hosts[&id].spawn(async move {
+            judge.lock().tell(&Fact::ReadBegan { read });
+            let how = if stale { Consistency::Local } else { Consistency::Linearizable };
+            let Ok(index) = consensus.read_index(how).await else { return };
+            let mut judge = judge.lock();
+            judge.count("reads");
+            judge.note(format_args!("read {read} on {id}: {index}"));
+            judge.tell(&Fact::ReadEnded { read, node: id, index });
+        });
+    }
+
+    /// Without faults: everything starts and settles, or it does not.
+    fn settle(&mut self) {
+        self.network.lock().weather = Weather::FAIR;
+        self.network.lock().cuts.clear();
+        let all: Vec<_> = self.hosts.keys().copied().collect();
+        all.into_iter().for_each(|id| self.start(id));
+        let quiet = self.now + sensor::LINGER;
+        for host in self.hosts.values_mut() {
+            host.frozen_until = host.frozen_until.map(|_| self.now);
+            if let Role::Sensor { busy, disk, .. } = &host.role {
+                busy.store(false, Ordering::Relaxed);
+                disk.lock().fuse = None;
+            }
+        }
+        let deadline = self.now + SETTLE;
+        loop {
+            self.step();
+            let ending = self.ending();
+            let settled = ending.held == 0
+                && ending.leaders.len() == 1
+                && !ending.leaders.contains(&None)
+                && ending.nodes.len() == self.nodes().len()
+                && ending.nodes.values().collect::<Vec<_>>().windows(2).all(|w| w[0] == w[1]);
+            if !self.is_sound() {
+                return;
+            }
+            if (settled && self.now > quiet) || self.now > deadline {
+                self.judge.lock().tell(&Fact::Ended(&ending));
+                return;
+            }
+        }
+    }
+
+    fn ending(&self) -> Ending {
+        let up = self.nodes().into_iter().filter_map(|id| Some((id, self.up(id)?)));
+        let (mut nodes, mut leaders) = (BTreeMap::new(), BTreeSet::new());
+        for (id, up) in up {
+            let state = up.replica.state();
+            nodes.insert(id, (state.applied(), state.digest()));
+            leaders.insert(up.consensus.status().leader.map(|(id, _)| id));
+        }
+        let held = self.hosts.values().map(|host| match &host.role {
+            Role::Sensor { disk, .. } => {
+                disk.lock().spool.current.get("batches").map_or(0, BTreeMap::len)
+            }
+            Role::Node { .. } => 0,
+        });
+        Ending { nodes, leaders, held: held.sum() }
+    }
+
+    fn outcome(mut self, schedule: Vec<String>) -> Outcome {
+        let all: Vec<_> = self.hosts.keys().copied().collect();
+        for id in all {
+            if let Some(host) = self.hosts.get_mut(&id) {
+                host.crash();
+                if let Role::Node { snapshots, .. } = &host.role {
+                    // It may never have had one.
+                    let _ = std::fs::remove_dir_all(snapshots);
+                }
+            }
+        }
+        let mut judge = self.judge.lock();
+        let mut trace = self.trace.lock();
+        let delivered = self.network.lock().delivered;
+        trace.note(self.now, format_args!("end {delivered} {:?}", judge.counts));
+        Outcome {
+            seed: self.plan.seed,
+            hash: trace.hash(),
+            lines: trace.count(),
+            faults: std::mem::take(&mut judge.faults),
+            schedule,
+            last: trace.last(),
+            counts: std::mem::take(&mut judge.counts),
+        }
+    }
+}
+
+/// Snapshots and purges often enough to matter within a run.
+const COMPACTION: Compaction = Compaction {
+    snapshot_entries: 1_000_000,
+    snapshot_bytes: 1 << 40,
+    keep_entries: 1_000_000,
+    laggard_entries: 1_000_000,
+};
+
+/// The commands that make the sensors known.
+fn registry(sensors: &[HostId]) -> Vec<Action> {
+    let tenant = TenantId::default_tenant();
+    let site: SiteId = "north".parse().expect("a site");
+    let define = DefineSite { tenant: tenant.clone(), site: site.clone(), title: "North".into() };
+    let enrol = sensors.iter().map(|host| {
+        Action::Enrol(Enrol {
+            sensor: sensor::id(*host),
+            tenant: tenant.clone(),
+            site: site.clone(),
+            name: format!("sensor-{host}"),
+        })
+    });
+    std::iter::once(Action::DefineSite(define)).chain(enrol).collect()
+}

@@ -1,0 +1,244 @@
+//! The nodes of a rig: killed, started, put to sleep, asked. A fault claims a node first, so that two
+//! faults do not fight over one.
+
+use std::process::ExitStatus;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use serde_json::Value;
+
+use super::{NODES, PATIENCE, Rig};
+use crate::door::Door;
+use crate::shell::run;
+
+/// How old a node's word may be to count.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// One node's place.
+#[derive(Debug)]
+pub struct Seat {
+    /// Its API.
+    pub door: Door,
+    /// What it said last of itself.
+    pub view: Mutex<Option<View>>,
+    /// How often it was started.
+    pub lives: AtomicU64,
+    claimed: AtomicBool,
+    /// Whether it should run.
+    up: AtomicBool,
+}
+
+/// What a node says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    /// When it was asked.
+    pub at: Instant,
+    /// Whom it follows, by place.
+    pub leader: Option<usize>,
+    /// Its term.
+    pub term: u64,
+    /// What it has applied.
+    pub applied: u64,
+}
+
+impl View {
+    /// Reads `/api/v1/cluster`.
+    #[must_use]
+    pub fn read(at: Instant, cluster: &Value) -> Option<Self> {
+        let leader = cluster["leader"].as_u64().and_then(|id| usize::try_from(id).ok());
+        Some(Self {
+            at,
+            leader: leader.and_then(|id| id.checked_sub(1)),
+            term: cluster["term"].as_u64()?,
+            applied: cluster["applied"].as_u64()?,
+        })
+    }
+}
+
+/// A node or sensor that one fault has for itself.
+#[derive(Debug)]
+pub struct Claim<'a> {
+    flag: &'a AtomicBool,
+    /// Its place.
+    pub place: usize,
+}
+
+impl<'a> Claim<'a> {
+    pub(super) fn of(flag: &'a AtomicBool, place: usize) -> Option<Self> {
+        (!flag.swap(true, Ordering::AcqRel)).then_some(Self { flag, place })
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.flag.store(false, Ordering::Release);
+    }
+}
+
+impl Seat {
+    pub(super) fn new(door: Door) -> Self {
+        Self {
+            door,
+            view: Mutex::new(None),
+            lives: AtomicU64::new(1),
+            claimed: AtomicBool::new(false),
+            up: AtomicBool::new(true),
+        }
+    }
+
+    /// Whether it should run.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.up.load(Ordering::Acquire)
+    }
+
+    /// Asks it where it stands, and keeps the answer.
+    pub fn look(&self) -> Option<View> {
+        let at = Instant::now();
+        let cluster = self.door.patient(Duration::from_secs(1)).json("/api/v1/cluster")?;
+        let view = View::read(at, &cluster)?;
+        *self.view.lock().unwrap() = Some(view);
+        Some(view)
+    }
+
+    fn fresh(&self) -> Option<View> {
+        self.view.lock().unwrap().filter(|view| self.is_up() && view.at.elapsed() < FRESH)
+    }
+}
+
+impl Rig {
+    /// Claims a node, if no other fault has it.
+    #[must_use]
+    pub fn claim(&self, node: usize) -> Option<Claim<'_>> {
+        Claim::of(&self.nodes.get(node)?.claimed, node)
+    }
+
+    /// How many nodes are claimed.
+    #[must_use]
+    pub fn claimed(&self) -> usize {
+        self.nodes.iter().filter(|seat| seat.claimed.load(Ordering::Acquire)).count()
+    }
+
+    /// Claims the node that a majority follows, when there is one.
+    #[must_use]
+    pub fn claim_leader(&self) -> Option<Claim<'_>> {
+        self.leader().and_then(|leader| self.claim(leader))
+    }
+
+    /// Claims a node that does not lead, but only while the others are free: else a majority would be
+    /// gone.
+    #[must_use]
+    pub fn claim_follower(&self, turn: usize) -> Option<Claim<'_>> {
+        let leader = self.leader()?;
+        let follower = (0..NODES).map(|at| (at + turn) % NODES).find(|at| *at != leader)?;
+        (self.claimed() == 0).then(|| self.claim(follower)).flatten()
+    }
+
+    /// The node that a majority says it follows, by the watch's last looks.
+    #[must_use]
+    pub fn leader(&self) -> Option<usize> {
+        let named: Vec<_> =
+            self.nodes.iter().filter_map(Seat::fresh).filter_map(|view| view.leader).collect();
+        (0..NODES).find(|node| named.iter().filter(|named| *named == node).count() * 2 > NODES)
+    }
+
+    /// Waits for such a leader, looking itself.
+    ///
+    /// # Errors
+    /// Where there is none in time.
+    pub fn await_leader(&self) -> anyhow::Result<usize> {
+        let mut leader = None;
+        self.until("a leader that a majority follows", PATIENCE, || {
+            for seat in self.nodes.iter().filter(|seat| seat.is_up()) {
+                seat.look();
+            }
+            leader = self.leader();
+            leader.is_some()
+        })?;
+        leader.context("a leader")
+    }
+
+    /// Kills a node with SIGKILL.
+    ///
+    /// # Errors
+    /// Where it cannot be waited for.
+    pub fn kill(&self, node: usize) -> anyhow::Result<()> {
+        self.with_mesh(|mesh| {
+            self.nodes[node].up.store(false, Ordering::Release);
+            mesh.kill_node(node)
+        })
+    }
+
+    /// From now on the end of this node is no surprise.
+    pub fn expect_end(&self, node: usize) {
+        self.with_mesh(|_| self.nodes[node].up.store(false, Ordering::Release));
+    }
+
+    /// How a node has ended by itself, if it has.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub fn ended(&self, node: usize) -> anyhow::Result<Option<ExitStatus>> {
+        self.with_mesh(|mesh| mesh.node_end(node))
+    }
+
+    /// The same of a node that should run: then it is a surprise.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub fn ended_by_itself(&self, node: usize) -> anyhow::Result<Option<ExitStatus>> {
+        self.with_mesh(|mesh| match self.nodes[node].is_up() {
+            true => mesh.node_end(node),
+            false => Ok(None),
+        })
+    }
+
+    /// Starts a node.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn start(&self, node: usize) -> anyhow::Result<()> {
+        self.with_mesh(|mesh| {
+            mesh.start_node(node)?;
+            self.nodes[node].lives.fetch_add(1, Ordering::AcqRel);
+            self.nodes[node].up.store(true, Ordering::Release);
+            Ok(())
+        })
+    }
+
+    /// Waits until a node answers and has heard a leader.
+    ///
+    /// # Errors
+    /// Where it does not in time.
+    pub fn await_ready(&self, node: usize) -> anyhow::Result<Duration> {
+        let door = self.door(node).patient(Duration::from_secs(2));
+        let ready = || door.read("/readyz").is_ok_and(|answer| answer.is_good());
+        self.until(&format!("node {} is ready", node + 1), PATIENCE, ready)
+    }
+
+    /// Starts a node and waits until it is ready.
+    ///
+    /// # Errors
+    /// As for both.
+    pub fn restart(&self, node: usize) -> anyhow::Result<()> {
+        self.start(node)?;
+        self.await_ready(node).map(drop)
+    }
+
+    /// The process of a node that runs.
+    #[must_use]
+    pub fn pid(&self, node: usize) -> Option<u32> {
+        self.with_mesh(|mesh| mesh.nodes()[node].child().map(wardmesh_cli::local::Child::id))
+    }
+
+    /// Sends a node's process a signal, such as `STOP`.
+    ///
+    /// # Errors
+    /// Where it does not run.
+    pub fn signal(&self, node: usize, name: &str) -> anyhow::Result<()> {
+        let pid = self.pid(node).context("the node does not run")?;
+        run(&["kill", "-s", name, &pid.to_string()]).map(drop)
+    }
+}
