@@ -141,7 +141,7 @@ impl Store {
         self.disk.sync().map_err(|cause| self.error(&cause))
     }
 
-    /// Syncs the folder itself, after files were made in it.
+    /// Syncs the folder itself, after files were made in it, and the one that it was made in.
     pub(super) fn sync_folder(&self) -> Result<(), SpoolError> {
         self.disk.sync_folder().map_err(|cause| self.error(&cause))
     }

@@ -2,6 +2,9 @@
 
 use super::*;
 
+#[path = "tests/crash.rs"]
+mod crash;
+
 const LARGE: u64 = 1 << 30;
 
 fn archive(lane: Lane, text: &str) -> Archive {

@@ -108,7 +108,8 @@ impl Consensus {
         let clock = Arc::new(StampClock::new());
         let observed = Observed { machine, clock: Arc::clone(&clock), standing };
         let (standing, machine) = (Arc::clone(&observed.standing), Arc::new(observed));
-        let state_machine = StateMachine::new(machine, Arc::clone(&snapshots));
+        let state_machine =
+            StateMachine::new(machine, Arc::clone(&snapshots)).or_end(end_process());
         let network = Network::new(Arc::clone(&peers));
         let raft = Raft::new(settings.node_id, config, network, storage, state_machine).await;
         let raft = raft.map_err(|cause| StartError::Consensus(cause.to_string()))?;
