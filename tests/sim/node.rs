@@ -205,7 +205,9 @@ pub(crate) fn member(node: NodeId) -> Member {
 }
 
 fn settings(start: &Start) -> Settings {
-    let (data, limits) = (start.data.clone(), Limits { low: 2, reserve: 1 });
+    // Nodes tell each other the folder's name: it must be the same in every run.
+    let folder = PathBuf::from(format!("/sim/node-{}", start.id));
+    let limits = Limits { low: 2, reserve: 1 };
     Settings {
         node_id: start.id,
         member: member(start.id),
@@ -216,7 +218,7 @@ fn settings(start: &Start) -> Settings {
         lease_reads: false,
         compaction: start.compaction,
         archived_through: Arc::new(|| u64::MAX),
-        space: Arc::new(Space::told_by(data, limits, Box::new(|_| Some(Room::UNKNOWN)))),
+        space: Arc::new(Space::told_by(folder, limits, Box::new(|_| Some(Room::UNKNOWN)))),
     }
 }
 
