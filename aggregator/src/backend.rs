@@ -12,8 +12,9 @@ use wardmesh_common::space::{Level, Room, Space};
 
 use crate::facets::Facets;
 use crate::http::backend::{
-    Answered, Backend, Check, ClusterStatus, Consistency, EventsError, Founded, Freshness,
-    InitError, InitRequest, Member, MemberStatus, ProposeError, ReadError, Reading,
+    Answered, Backend, ChangeFailure, Check, ClusterStatus, Consistency, EventsError, Founded,
+    Freshness, InitError, InitRequest, Member, MemberChange, MemberChanged, MemberStatus,
+    ProposeError, ReadError, Reading,
 };
 use crate::metrics::Metrics;
 use crate::raft::consensus::{self, Consensus, Status};
@@ -22,6 +23,8 @@ use crate::replica::Replica;
 use crate::state::command::Action;
 use crate::state::receipt::Receipt;
 use crate::store::{EventPage, EventQuery, EventRef, Store, StoreError, StoredEvent};
+
+mod members;
 
 /// A leader must have been heard within so long for this node to be ready.
 const LEADER_HEARD_WITHIN: Duration = Duration::from_secs(30);
@@ -183,6 +186,20 @@ impl Backend for NodeBackend {
         Box::pin(async move { initialise(&self.consensus, &self.replica, request).await })
     }
 
+    fn change_members(
+        &self,
+        change: MemberChange,
+    ) -> BoxFuture<'_, Result<MemberChanged, ChangeFailure>> {
+        Box::pin(members::change(&self.consensus, change))
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, u64> {
+        Box::pin(async move {
+            self.consensus.snapshot_and_purge().await;
+            self.consensus.status().snapshot
+        })
+    }
+
     fn render_metrics(&self) -> String {
         let (status, counts) = (self.consensus.status(), self.consensus.counts());
         let gauges = &self.metrics.raft;
@@ -226,11 +243,13 @@ impl Backend for NodeBackend {
         if leader && status.committed > 0 && behind == 0 {
             self.caught_up.store(true, Ordering::Release);
         }
+        let fault = self.consensus.fault();
         let caught_up = self.caught_up.load(Ordering::Acquire);
         let lag = if caught_up { String::new() } else { format!("{behind} entries to apply") };
         vec![
             Check { name: "cluster", ok: founded, detail: detail.to_owned() },
             Check { name: "raft", ok: leader, detail: detail.to_owned() },
+            Check { name: "volume", ok: fault.is_none(), detail: fault.unwrap_or_default() },
             Check { name: "caught-up", ok: caught_up, detail: lag },
             self.disk(),
         ]

@@ -51,6 +51,8 @@ pub fn run(
                 Err(cause) => tracing::error!(%cause, "housekeeping"),
             }
         }
+        // What could not be written has ended the process.
+        let _ = log.mark();
         if let Some(cause) = replica.store().progress().failed
             && ran_full(&cause)
             && space.level() > Level::Critical
@@ -61,6 +63,7 @@ pub fn run(
         while !stop.load(Ordering::Acquire) && !replica.facets().refresh(&replica.state()) {}
         std::thread::sleep(PERIOD);
     }
+    let _ = log.mark();
 }
 
 /// Whether the query index failed for want of room, after which sled takes nothing more.

@@ -1,6 +1,6 @@
 //! The flags of every command that asks a cluster: where, as whom, how fresh, in which form.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use wardmesh_common::text::visible;
 
 use crate::api::Client;
+use crate::failure::Failure;
 use crate::output::Format;
 
 /// Where to ask, as whom, how fresh, in which form. Given after the command's name.
@@ -123,6 +124,25 @@ impl FromStr for Server {
     }
 }
 
+/// Has a name typed again before something is done that cannot be undone.
+///
+/// # Errors
+/// [`Failure::Usage`] where nobody can be asked, or something else was typed.
+pub(crate) fn confirm(
+    (what, name): (&str, &str),
+    input: &mut dyn BufRead,
+    terminal: bool,
+) -> Result<(), Failure> {
+    if !terminal {
+        return Err(Failure::Usage(format!("{what}, for good: repeat with --yes")));
+    }
+    note(&format!("{what}, for good; type '{name}' to go on:"));
+    let mut line = String::new();
+    input.read_line(&mut line)?;
+    let nothing = || Failure::Usage(format!("nothing was done: that was not '{name}'"));
+    (line.trim() == name).then_some(()).ok_or_else(nothing)
+}
+
 /// A line to people, on standard error; what it quotes is made harmless.
 pub fn note(line: &str) {
     // Standard error may be closed; there is nobody else to tell.
@@ -132,6 +152,16 @@ pub fn note(line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_undone_has_its_name_typed() {
+        let typed = |text: &str, terminal| {
+            confirm(("node 2 will be removed", "2"), &mut text.as_bytes(), terminal)
+        };
+        assert!(typed("2\n", true).is_ok());
+        assert!(matches!(typed("y\n", true), Err(Failure::Usage(_))));
+        assert!(matches!(typed("2\n", false), Err(Failure::Usage(_))));
+    }
 
     #[test]
     fn servers_are_plain_http() {

@@ -44,6 +44,7 @@ pub struct Client {
 enum Ask<'a> {
     Get(&'a [(&'static str, String)]),
     Post(&'a Value),
+    Delete(&'a [(&'static str, String)]),
     /// With the condition for the header `If-Match`.
     Patch(&'a Value, &'a str),
 }
@@ -51,7 +52,7 @@ enum Ask<'a> {
 impl Ask<'_> {
     /// Whether something is to be changed, which may have happened although no answer came.
     const fn is_write(&self) -> bool {
-        matches!(self, Self::Post(_) | Self::Patch(..))
+        !matches!(self, Self::Get(_))
     }
 }
 
@@ -100,6 +101,14 @@ impl Client {
     /// As for [`Client::get`].
     pub fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.ask(path, &Ask::Post(body))
+    }
+
+    /// `DELETE` of a path, with query parameters.
+    ///
+    /// # Errors
+    /// As for [`Client::get`].
+    pub fn delete(&self, path: &str, query: &[(&'static str, String)]) -> Result<Value, Failure> {
+        self.ask(path, &Ask::Delete(query))
     }
 
     /// `PATCH` by a JSON body of a thing that still has the version: a tag, or `*` for any.
@@ -164,6 +173,15 @@ impl Client {
                 let consistency = self.consistency.map(|wanted| ("consistency", wanted.as_str()));
                 let query = query.iter().map(|(name, value)| (*name, value.as_str()));
                 request.query_pairs(query.chain(consistency)).call()
+            }
+            Ask::Delete(query) => {
+                let mut request = self.agent.delete(url).header("Accept", "application/json");
+                if let Some(bearer) = &bearer {
+                    request = request.header("Authorization", bearer);
+                }
+                request
+                    .query_pairs(query.iter().map(|(name, value)| (*name, value.as_str())))
+                    .call()
             }
             Ask::Post(body) => {
                 let mut request = self.agent.post(url).header("Accept", "application/json");

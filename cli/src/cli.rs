@@ -66,7 +66,7 @@ pub enum Ask {
     Sites(sites::Args),
     /// List, admit and revoke sensors: the capture agents
     Sensors(sensors::Args),
-    /// Found the cluster, look at its nodes and their agreement
+    /// Found the cluster, change its members, look at its nodes and their agreement
     Cluster(cluster::Args),
 }
 

@@ -10,6 +10,10 @@ use crate::failure::Failure;
 use crate::list;
 use crate::output::{self, Column, Format, at};
 
+mod change;
+
+use change::Change;
+
 /// Columns of `cluster members`.
 pub(crate) const MEMBERS: &[Column] = &[
     Column { heading: "NODE", cell: |member| at(member, "/id") },
@@ -26,6 +30,7 @@ pub(crate) const MEMBERS: &[Column] = &[
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  \
     wardmesh cluster members\n  \
+    wardmesh cluster add agg-4:4434\n  \
     wardmesh cluster init --expect 3 --seeds agg-1:4434,agg-2:4434,agg-3:4434")]
 pub struct Args {
     #[command(subcommand)]
@@ -54,6 +59,9 @@ enum Verb {
     #[command(after_help = "Examples:\n  wardmesh cluster members\n  \
         wardmesh cluster members -o json | jq '.[] | select(.role == \"leader\")'")]
     Members,
+    /// What changes the members, or who leads.
+    #[command(flatten)]
+    Change(Change),
     /// Show where the asked node stands: leader, term, applied index, digest
     #[command(after_help = "Examples:\n  wardmesh cluster status\n  \
         wardmesh cluster status --digest-at 81200 --server http://agg-2:8443 -o json | jq .digest")]
@@ -73,6 +81,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     match &args.verb {
         Verb::Init { expect, seeds } => init(access, *expect, seeds, out),
         Verb::Members => list::print_all(access, "/api/v1/cluster/members", MEMBERS, out),
+        Verb::Change(change) => change::run(access, change, out),
         Verb::Status { digest_at } => {
             let query = list::query([("digest_at", digest_at)]);
             let cluster = access.client().get("/api/v1/cluster", &query)?;

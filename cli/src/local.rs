@@ -5,7 +5,7 @@
 //! A child ends when its standard input closes, so that nothing outlives its parent however it dies.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use wardmesh_common::tls::authority::Authority;
 
 mod child;
 mod files;
+mod nodes;
 mod ports;
 
 pub use child::Child;
@@ -132,60 +133,6 @@ impl Mesh {
             mesh.prepare_node(id, *host)?;
         }
         Ok(mesh)
-    }
-
-    /// Draws a node's certificates and ports, and writes its configuration file.
-    fn prepare_node(&mut self, id: u64, host: IpAddr) -> anyhow::Result<()> {
-        let mut drawn = ports::draw(4)?.into_iter();
-        let mut port = || {
-            let port = drawn.next().context("a port")?;
-            anyhow::Ok(SocketAddr::new(host, port.port()))
-        };
-        let folder = self.plan.folder.join(format!("node-{id}"));
-        let principal = Principal::Node { cluster: CLUSTER.to_owned(), node: id };
-        let ports =
-            files::Ports { ingest: port()?, raft: port()?, http: port()?, metrics: port()? };
-        write_identity(&folder.join("ingest"), &self.ingest.issue(&principal)?)?;
-        write_identity(&folder.join("raft"), &self.raft.issue(&principal)?)?;
-        self.nodes.push(Node {
-            id,
-            config: files::node_config(&folder, id, &ports, &self.plan.log)?,
-            data: folder.join("data"),
-            ingest_address: ports.ingest.to_string(),
-            raft_address: ports.raft.to_string(),
-            http_address: ports.http.to_string(),
-            token: None,
-            launcher: Vec::new(),
-            child: None,
-        });
-        Ok(())
-    }
-
-    /// Starts one more node, empty and no member of the cluster yet, and waits until it answers;
-    /// returns its place. Sensors that are added from now on know its address too.
-    ///
-    /// # Errors
-    /// Where its id is another's, or it does not start.
-    pub fn add_node(&mut self, id: u64) -> anyhow::Result<usize> {
-        anyhow::ensure!(
-            self.nodes.iter().all(|node| node.id != id),
-            "there is a node {id} already"
-        );
-        self.prepare_node(id, IpAddr::V4(Ipv4Addr::LOCALHOST))?;
-        let place = self.nodes.len() - 1;
-        self.start_node(place)?;
-        self.await_alive(place)?;
-        Ok(place)
-    }
-
-    /// Throws away what a node that does not run has on its disk.
-    ///
-    /// # Errors
-    /// Where it runs, or the folder cannot be removed.
-    pub fn wipe_node(&self, index: usize) -> anyhow::Result<()> {
-        let node = &self.nodes[index];
-        anyhow::ensure!(node.child.is_none(), "node {} runs", node.id);
-        Ok(std::fs::remove_dir_all(&node.data)?)
     }
 
     /// Gives up every wait, with an error, once `stopped` turns true.

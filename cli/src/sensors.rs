@@ -1,12 +1,12 @@
 //! `wardmesh sensors`: the capture agents and their admission.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 
 use clap::Subcommand;
 use serde_json::json;
 use wardmesh_common::id::{SensorId, SiteId};
 
-use crate::access::{Access, note};
+use crate::access::{Access, confirm, note};
 use crate::failure::Failure;
 use crate::list::{self, Limit, repeated};
 use crate::output::{self, Column, at};
@@ -93,7 +93,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         Verb::Enrol { site, name, id } => enrol(access, (site, name, *id), out),
         Verb::Revoke { id, yes } => {
             if !yes {
-                confirm(*id, &mut io::stdin().lock(), io::stdin().is_terminal())?;
+                let what = format!("sensor {id} will never be admitted again");
+                let terminal = io::stdin().is_terminal();
+                confirm((&what, &id.to_string()), &mut io::stdin().lock(), terminal)?;
             }
             let path = format!("/api/v1/sensors/{id}/revoke");
             let answer = access.client().post(&path, &json!({}))?;
@@ -120,34 +122,4 @@ fn draw() -> Result<SensorId, Failure> {
     let drawn = getrandom::fill(&mut bytes);
     drawn.map_err(|cause| anyhow::anyhow!("the machine has no randomness: {cause}"))?;
     Ok(SensorId::from_random(bytes))
-}
-
-/// Has the id typed again: a revoked sensor never comes back.
-fn confirm(id: SensorId, input: &mut dyn BufRead, terminal: bool) -> Result<(), Failure> {
-    if !terminal {
-        let line = format!("{id} would be revoked for good: repeat with --yes");
-        return Err(Failure::Usage(line));
-    }
-    note(&format!("sensor {id} will never be admitted again; type its id to go on:"));
-    let mut line = String::new();
-    input.read_line(&mut line)?;
-    let same = line.trim() == id.to_string();
-    same.then_some(())
-        .ok_or_else(|| Failure::Usage("nothing was revoked: that was not its id".to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn a_revocation_has_its_id_typed() {
-        let id = SensorId::from_random([7; 16]);
-        let typed = |text: &str, terminal| confirm(id, &mut text.as_bytes(), terminal);
-        assert!(typed(&format!("{id}\n"), true).is_ok());
-        assert!(matches!(typed("y\n", true), Err(Failure::Usage(_))));
-        assert!(matches!(typed(&format!("{id}\n"), false), Err(Failure::Usage(_))));
-    }
 }

@@ -2,6 +2,9 @@
 //! that it leads: what it says then changes nothing.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use crate::harness::ledger::Ledger;
 use crate::harness::{World, drained, judge, scenario, wait_until};
@@ -12,6 +15,55 @@ const STEP: usize = 4;
 fn signal(world: &World, node: usize, name: &str) {
     let pid = world.mesh.nodes()[node].child().unwrap().id().to_string();
     assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+}
+
+/// How long the woken leader is read from: longer than any lease.
+const READING: Duration = Duration::from_secs(3);
+
+/// The title of the site that is renamed while the leader sleeps, as one node reads it.
+fn title(world: &World, node: usize, consistency: &'static str) -> Option<String> {
+    let sites = world.try_get(node, "/api/v1/sites", &[("consistency", consistency)]).ok()?;
+    let sites = sites["data"].as_array()?;
+    let site = sites.iter().find(|site| site["id"] == "ward")?;
+    site["name"].as_str().or(site["title"].as_str()).map(str::to_owned)
+}
+
+#[test]
+fn a_leader_that_wakes_up_answers_no_read_from_before_its_sleep() {
+    let world = World::found();
+    world.mesh.add_site("ward", "before").unwrap();
+    let leader = world.leader();
+    let other = (leader + 1) % world.running().len();
+    assert_eq!(title(&world, leader, "linearizable").as_deref(), Some("before"));
+    signal(&world, leader, "-STOP");
+    let renamed = serde_json::json!({ "site": "ward", "title": "after" });
+    wait_until("the others go on without it", || {
+        let client = world.mesh.nodes()[other].client();
+        client.post("/api/v1/sites", &renamed).is_ok()
+    });
+    let answered = std::thread::scope(|scope| {
+        // These are asked while it sleeps, and read by it as the first after it wakes.
+        let read = |consistency| {
+            let world = &world;
+            scope.spawn(move || {
+                let (begun, mut answers) = (Instant::now(), Vec::new());
+                while begun.elapsed() < READING {
+                    answers.push(title(world, leader, consistency));
+                }
+                answers
+            })
+        };
+        let consistencies = ["linearizable", "leader", "linearizable", "leader"];
+        let readers = consistencies.map(read);
+        std::thread::sleep(Duration::from_millis(500));
+        signal(&world, leader, "-CONT");
+        readers.map(|reader| reader.join().unwrap()).concat()
+    });
+    let fresh = answered.iter().flatten().filter(|title| *title == "after").count();
+    assert_eq!(answered.iter().flatten().count(), fresh, "it answered from before its sleep");
+    assert!(fresh > 0, "it never answered");
+    let view: Value = world.get(leader, "/api/v1/cluster", &[]);
+    assert_ne!(view["leader"], world.mesh.nodes()[leader].id);
 }
 
 #[test]

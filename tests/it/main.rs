@@ -5,13 +5,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod damaged_disk;
 mod demo_once;
 mod disk_full;
 mod every_node_answers;
+mod hand_over;
 mod harness;
 mod hostile_sensor;
 mod leader_asleep;
 mod leader_killed;
+mod membership;
 mod no_patient;
 mod restart;
 mod sensor_killed;

@@ -14,6 +14,10 @@ use crate::state::command::Action;
 use crate::state::receipt::Receipt;
 use crate::store::{EventPage, EventQuery, EventRef, StoredEvent};
 
+mod members;
+
+pub use members::{ChangeFailure, ChangeFault, MemberChange, MemberChanged, MemberRole};
+
 /// The state to read from, for as long as one answer is made and never across an await.
 pub type Reading<'a> = Box<dyn Deref<Target = State> + 'a>;
 
@@ -52,6 +56,16 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Founds the cluster.
     fn initialise(&self, request: InitRequest) -> BoxFuture<'_, Result<Founded, InitError>>;
+
+    /// Changes who is a member, or who leads.
+    fn change_members(
+        &self,
+        change: MemberChange,
+    ) -> BoxFuture<'_, Result<MemberChanged, ChangeFailure>>;
+
+    /// Builds a snapshot of this node's state and purges its log as far as the settings allow; the
+    /// last log index in the snapshot.
+    fn snapshot(&self) -> BoxFuture<'_, u64>;
 
     /// All metrics as Prometheus text (OpenMetrics 1.0).
     fn render_metrics(&self) -> String;

@@ -7,6 +7,7 @@ mod conditional;
 mod docs;
 mod errors;
 mod fake;
+mod members;
 mod paging;
 mod reads;
 mod writes;

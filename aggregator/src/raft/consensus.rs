@@ -66,6 +66,8 @@ pub struct Status {
     pub committed: u64,
     /// The last index that it has applied; 0 before the first.
     pub applied: u64,
+    /// The last index in its newest snapshot; 0 before the first.
+    pub snapshot: u64,
     /// How long ago it heard of its leader; as leader, of a quorum. `None` if never.
     pub last_leader_contact: Option<Duration>,
     /// The members that vote.

@@ -3,21 +3,22 @@
 //! Nothing is called durable before its fsync; when that fails the process ends, since what the disk
 //! then holds is unknown. Entries are purged only when openraft is told to.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use raft_log::RaftLog;
 use raft_log::api::raft_log_writer::RaftLogWriter;
 use wardmesh_common::space::{Level, Space};
 
-use super::folder;
 use super::types::{Entry, LogId, TypeConfig, Vote};
+use super::{REPLACE, folder};
 
+mod mark;
 mod reader;
 mod record;
 mod tail;
@@ -26,6 +27,7 @@ mod tests;
 
 pub use reader::{READ_BYTES_MAX, Stored};
 
+use mark::Mark;
 use record::{Ballot, Flushed, Id, Record, Types, Whom};
 
 /// A chunk file's size, bytes: the open one stays in memory, and a purge frees whole chunks.
@@ -76,6 +78,7 @@ pub struct Flushes {
 #[derive(Clone)]
 pub struct LogStore {
     log: Arc<RwLock<RaftLog<Types>>>,
+    mark: Arc<Mutex<Mark>>,
     fatal: Fatal,
     /// The room on its volume, where that is watched.
     space: Option<Arc<Space>>,
@@ -95,9 +98,18 @@ impl LogStore {
     }
 
     fn open_with(config: raft_log::Config, fatal: Fatal) -> io::Result<Self> {
-        tail::mend(&config)?;
-        let log = RaftLog::open(Arc::new(config))?;
-        let store = Self { log: Arc::new(RwLock::new(log)), fatal, space: None };
+        let (mark, marked) = Mark::open(Path::new(&config.wal.dir))
+            .map_err(|error| io::Error::new(error.kind(), format!("{error}; {REPLACE}")))?;
+        tail::mend(&config, marked)?;
+        let config = Arc::new(config);
+        let log = RaftLog::open(Arc::clone(&config)).map_err(|error| match error.kind() {
+            ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::Other => {
+                tail::damaged_somewhere(&config, &error)
+            }
+            _ => error,
+        })?;
+        let (log, mark) = (Arc::new(RwLock::new(log)), Arc::new(Mutex::new(mark)));
+        let store = Self { log, mark, fatal, space: None };
         store.sync()?;
         let Range { start, end } = store.kept();
         let bytes = store.size_on_disk();
@@ -108,6 +120,38 @@ impl LogStore {
             "every record of the Raft log was read and is whole"
         );
         Ok(store)
+    }
+
+    /// Notes beside the log how much of it is on disk, if it has grown: what a start then finds less
+    /// was lost and not merely never written. Blocking.
+    ///
+    /// # Errors
+    /// The disk's, after `fatal` was called.
+    pub fn mark(&self) -> io::Result<()> {
+        let mut mark = self.mark.lock();
+        let end = self.log.read().stat().open_chunk.global_end;
+        if self.is_spent() || !mark.is_before(end) {
+            return Ok(());
+        }
+        self.sync()?;
+        mark.write(end).inspect_err(|error| {
+            // A later note says the same.
+            if error.kind() != ErrorKind::StorageFull {
+                let what = "how long the Raft log is cannot be written to disk";
+                (self.fatal)(&format!("{what}: {error}"));
+            }
+        })
+    }
+
+    /// What reading an entry met: damage names its file and offset and ends the process, since this
+    /// log must not be served from any more.
+    fn misread(&self, index: u64, error: io::Error) -> io::Error {
+        if !matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) {
+            return error;
+        }
+        let located = tail::damaged_somewhere(self.log.read().config(), &error);
+        (self.fatal)(&format!("entry {index} cannot be read: {located}"));
+        located
     }
 
     /// The same log, which leaves out what can wait while its volume is full to the brim.

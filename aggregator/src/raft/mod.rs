@@ -16,3 +16,7 @@ pub mod state_machine;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod types;
+
+/// What to do with a node whose disk does not hold what it wrote: it may have voted on what is lost.
+pub(crate) const REPLACE: &str = "do not start it again on this volume; replace it by an empty node: \
+     'wardmesh cluster replace <id> --with <address>', see docs/operations.md";

@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 
-use super::folder;
+use super::{REPLACE, folder};
 use super::types::{LeaderId, LogId, Snapshot, SnapshotMeta};
 
 mod format;
@@ -163,9 +163,11 @@ impl Snapshots {
         let newest = complete(folder)?.pop();
         let newest = newest.map(|(_, path)| SnapshotFile::verified(path, None)).transpose();
         let newest = newest.map_err(|error| {
-            let way_out = "remove the file to start from the one before and the log, or let this \
-                           node join anew with an empty volume";
-            io::Error::new(error.kind(), format!("{error}; {way_out}"))
+            match error.kind() {
+                // Another build's: nothing is lost.
+                io::ErrorKind::Unsupported => error,
+                kind => io::Error::new(kind, format!("{error}; {REPLACE}")),
+            }
         })?;
         let folder = folder.to_owned();
         Ok(Self { folder, current: Mutex::new(newest), drafts: AtomicU64::new(0) })

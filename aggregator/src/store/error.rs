@@ -16,9 +16,9 @@ pub enum StoreError {
         /// The operating system's answer.
         cause: io::Error,
     },
-    /// An archive file does not hold what was written: bring it back from another node.
+    /// An archive file does not hold what was written.
     #[error(
-        "{path} is damaged at byte {offset}: {what}; move it away and fetch it from another node"
+        "{path} is damaged at byte {offset}: {what}; do not start this node again on this volume; replace it by an empty node: 'wardmesh cluster replace <id> --with <address>', see docs/operations.md"
     )]
     Corrupt {
         /// The file.

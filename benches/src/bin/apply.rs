@@ -42,17 +42,20 @@ fn measure(report: &mut Report, devices: u64, turns: u64) -> anyhow::Result<()> 
     let known = feed.frames(10 * devices..(10 + turns) * devices, devices)?;
     let (opening, ()) = quickest(|| open(&known))?;
     let mut node = Node::founded()?;
-    let first = node.apply(&introduce)?;
-    let again = node.apply(&known)?;
+    let Applied { rate: first, .. } = node.apply(&introduce)?;
+    let Applied { rate: again, longest } = node.apply(&known)?;
     let limit = ((turns * devices) as f64 / opening, "opening frames");
     report.figure("opening frames only", limit.0, "events/s");
     report.against("apply, devices known", again, "events/s", limit);
     report.against("apply, from nothing", first, "events/s", limit);
+    report.figure("longest command", longest * 1e3, "ms");
     let (cloning, copy) = quickest(|| Ok(node.state.clone()))?;
     report.figure("clone", cloning * 1e6, "µs");
     let more = feed.frames(0..devices.min(50_000), devices)?;
-    let beside = node.apply(&more)?;
+    let Applied { rate: beside, longest } = node.apply(&more)?;
     report.against("apply beside a clone", beside, "events/s", (again, "apply"));
+    // What a snapshot costs apply: 50 ms at 100,000 devices at most, the clone included.
+    report.figure("longest command beside a clone", longest * 1e3, "ms");
     drop(copy);
     snapshot(report, &node.state)
 }
@@ -146,8 +149,8 @@ impl Node {
         self.state.apply(index, &Command::new(at(), action)).receipt
     }
 
-    /// Applies the frames, two to an entry as the leader joins them; events per second.
-    fn apply(&mut self, frames: &[Bytes]) -> anyhow::Result<f64> {
+    /// Applies the frames, two to an entry as the leader joins them.
+    fn apply(&mut self, frames: &[Bytes]) -> anyhow::Result<Applied> {
         let submission =
             |frame: &Bytes| Submission { sensor: SENSOR, clock_offset: 0, frame: frame.clone() };
         let actions: Vec<_> = frames
@@ -159,13 +162,26 @@ impl Node {
             events += u64::from(Frame::open(frame)?.header.events);
         }
         let watch = Stopwatch::start();
-        let receipts: Vec<_> = actions.into_iter().map(|action| self.one(action)).collect();
+        let (mut longest, mut receipts) = (0.0_f64, Vec::with_capacity(actions.len()));
+        for action in actions {
+            let command = Stopwatch::start();
+            receipts.push(self.one(action));
+            longest = longest.max(command.elapsed().as_secs_f64());
+        }
         let seconds = watch.elapsed().as_secs_f64();
         let applied = |receipt: &Receipt| {
             matches!(receipt, Receipt::Ingested(all)
                 if all.iter().all(|one| *one == BatchReceipt::Applied))
         };
         anyhow::ensure!(receipts.iter().all(applied), "a batch was not applied: {receipts:?}");
-        Ok(events as f64 / seconds)
+        Ok(Applied { rate: events as f64 / seconds, longest })
     }
+}
+
+/// How applying some frames went.
+struct Applied {
+    /// Events per second.
+    rate: f64,
+    /// The longest command, seconds.
+    longest: f64,
 }

@@ -105,6 +105,9 @@ fn the_next_server_is_asked_where_one_is_not_there_or_cut_off() {
     assert_eq!(asked.post("/x", &json!({"a": 1})).unwrap()["got"], "{\"a\":1}");
     let posted = good.requests().pop().unwrap();
     assert!(posted.starts_with("POST /x HTTP"), "writes take no parameters: {posted}");
+    assert!(asked.delete("/x", &[("force", "true".to_owned())]).is_ok());
+    let deleted = good.requests().pop().unwrap();
+    assert!(deleted.starts_with("DELETE /x?force=true HTTP"), "{deleted}");
     assert!(client(&[&cut_off.url, &good.url]).get("/x", &[]).is_ok());
     let failure = client(&[&cut_off.url, &good.url]).post("/x", &json!({})).unwrap_err();
     assert!(matches!(failure, Failure::Problem(_)), "a refused write is not repeated: {failure}");

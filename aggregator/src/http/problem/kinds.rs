@@ -47,6 +47,29 @@ kinds! {
     ALREADY_INITIALISED = 409 "already-initialised", "The cluster exists already",
         "'cluster init' founds a cluster once. A node that belongs to one keeps to it; the admin token \
          was shown when it was founded and is kept nowhere.";
+    CHANGE_UNDER_WAY = 409 "change-under-way", "Another change of the members is under way",
+        "The members are changed one at a time. Repeat it when the other change is done: \
+         'wardmesh cluster members' shows how all stand.";
+    ALREADY_MEMBER = 409 "already-member", "The node is a member already",
+        "The node at this address belongs to the cluster, under the address that it advertises.";
+    MEMBER_NOT_EMPTY = 409 "member-not-empty", "The node is not empty",
+        "Only a node without a log can be taken in: what another cluster agreed on has no place in \
+         this one. Stop the node, empty its volume, give it an id that no node of this cluster ever \
+         had, and repeat.";
+    MEMBER_WIPED = 409 "member-wiped", "The member has lost its volume",
+        "The node is a member, but its volume is empty. It may have voted and does not know for whom, \
+         so it takes neither log nor votes under this id. Start the volume under a new node id, with a \
+         certificate of its own, and replace the member by it: 'wardmesh cluster replace ID --with \
+         ADDRESS'.";
+    NODE_ID_RETIRED = 409 "node-id-retired", "The node's id was used before",
+        "A node that was removed from the cluster stays out, and no other may have its id: what either \
+         promised could not be told apart. Give the node a new id and a certificate for it, empty its \
+         volume, and repeat.";
+    QUORUM_AT_RISK = 409 "quorum-at-risk", "The members that remain could not agree",
+        "After the change fewer than a majority of the voters would be there, as far as the leader has \
+         heard in the last seconds. Bring those back, or remove those that are lost for good, one at a \
+         time. With force=true it is done all the same; where the leader is right, the cluster then \
+         stands still until enough of them are back.";
     STALE = 412 "stale", "It was changed in the meantime",
         "The revision that the header If-Match names is not the one it has now, so nothing was changed. \
          The member 'revision' is the current one. Read it again, decide again, and repeat the request \
@@ -71,6 +94,10 @@ kinds! {
         "The leader was last heard longer ago than max_staleness. Ask another node, or allow more.";
     TIMED_OUT = 503 "timed-out", "It took too long",
         "The node could not answer in time. A write may still take effect: look before repeating it.";
+    MEMBER_UNREACHABLE = 503 "member-unreachable", "The node does not answer",
+        "The leader could not reach a node at its Raft address, or somebody else answers there. The \
+         node must run, with a certificate of this cluster, and the address that it advertises \
+         (raft.advertise) must lead to it from all other nodes.";
     OVERLOADED = 503 "overloaded", "The node has too much to do",
         "So many requests are being served that this one was turned away at once. Repeat it after the \
          time in Retry-After.";

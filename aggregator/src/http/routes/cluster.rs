@@ -17,12 +17,13 @@ use crate::http::backend::{
     ClusterStatus, Consistency, InitError, InitRequest, Member, MemberStatus, Reading,
 };
 use crate::http::body::Body;
-use crate::http::form::{hex, millis};
+use crate::http::form::{hex, millis, time};
 use crate::http::fresh::{RETRY, ReadParameters};
 use crate::http::page::{LIMIT_MAX, List, Page};
 use crate::http::problem::{Problem, ProblemBody, kinds};
 use crate::http::query::Asked;
 use crate::state::digest::{DIGESTS_MAX, Digest};
+use crate::state::retired::RetiredNode;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(cluster)).routes(routes!(members)).routes(routes!(init))
@@ -48,8 +49,27 @@ struct ClusterView {
     /// All members. Left out where a digest is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     members: Option<Vec<MemberView>>,
+    /// All nodes that ever left; their ids are never used again. Left out where a digest is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retired: Option<Vec<RetiredView>>,
     /// What its state comes to.
     digest: DigestView,
+}
+
+/// A node that left the cluster.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RetiredNode)]
+struct RetiredView {
+    /// Its id.
+    id: NodeId,
+    /// When it left.
+    at: String,
+}
+
+impl From<&RetiredNode> for RetiredView {
+    fn from(node: &RetiredNode) -> Self {
+        Self { id: node.id, at: time(node.at) }
+    }
 }
 
 /// What the state after a log index comes to: equal on all nodes.
@@ -71,7 +91,7 @@ impl From<Digest> for DigestView {
 /// A node of the cluster.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Member)]
-struct MemberView {
+pub(super) struct MemberView {
     /// Its id, never used again after its removal.
     id: NodeId,
     /// Its name for people.
@@ -125,6 +145,7 @@ async fn cluster(State(api): State<Api>, asked: Asked) -> Result<Response, Probl
         committed: whole.then(|| committed.max(applied)),
         applied,
         members: whole.then(|| members.into_iter().map(MemberView::from).collect()),
+        retired: whole.then(|| state.retired_nodes().map(RetiredView::from).collect()),
         digest,
     };
     Ok(fresh.one(applied, view))

@@ -8,6 +8,7 @@ mod cluster;
 mod devices;
 mod events;
 mod findings;
+mod members;
 pub(super) mod probes;
 mod sensors;
 mod sites;
@@ -20,4 +21,5 @@ pub(super) static RESOURCES: &[fn() -> OpenApiRouter<Api>] = &[
     events::routes,
     findings::routes,
     cluster::routes,
+    members::routes,
 ];

@@ -12,6 +12,7 @@ use super::fake::{client, fake};
 use crate::http::problem::kinds;
 
 const ROUTES: &[&str] = &[
+    "delete /api/v1/cluster/members/{id}",
     "get /api/v1/cluster",
     "get /api/v1/cluster/members",
     "get /api/v1/devices",
@@ -34,6 +35,11 @@ const ROUTES: &[&str] = &[
     "get /version",
     "patch /api/v1/findings/{id}",
     "post /api/v1/cluster/init",
+    "post /api/v1/cluster/members",
+    "post /api/v1/cluster/members/{id}/promote",
+    "post /api/v1/cluster/members/{id}/replace",
+    "post /api/v1/cluster/snapshot",
+    "post /api/v1/cluster/transfer-leader",
     "post /api/v1/sensors",
     "post /api/v1/sensors/{id}/revoke",
     "post /api/v1/sites",

@@ -19,7 +19,9 @@ use wardmesh_common::id::{ClusterId, TenantId};
 use wardmesh_common::map::HashKey;
 use wardmesh_common::wire::Lane;
 
-use crate::http::backend::{Answered, EventsError};
+use crate::http::backend::{
+    Answered, ChangeFailure, ChangeFault, EventsError, MemberChange, MemberChanged, MemberRole,
+};
 use crate::http::backend::{
     Backend, Check, ClusterStatus, Consistency, Founded, Freshness, InitError, InitRequest, Member,
     MemberStatus, ProposeError, ReadError, Reading,
@@ -43,6 +45,8 @@ pub(super) struct Fake {
     pub(super) ready: bool,
     pub(super) founded: bool,
     pub(super) asked: Mutex<Vec<EventQuery>>,
+    pub(super) changes: Mutex<Vec<MemberChange>>,
+    pub(super) changed: Result<MemberRole, ChangeFault>,
     pub(super) answered: Mutex<Vec<(String, u16)>>,
 }
 
@@ -84,6 +88,8 @@ pub(super) fn fake() -> Fake {
         ready: true,
         founded: true,
         asked: Mutex::default(),
+        changes: Mutex::default(),
+        changed: Ok(MemberRole::Voter),
         answered: Mutex::default(),
     }
 }
@@ -191,6 +197,23 @@ impl Backend for Fake {
             Ok(Founded { cluster, admin_token: TOKEN.to_owned() })
         };
         async { answer }.boxed()
+    }
+
+    fn change_members(
+        &self,
+        change: MemberChange,
+    ) -> BoxFuture<'_, Result<MemberChanged, ChangeFailure>> {
+        self.changes.lock().push(change);
+        let index = self.state.lock().applied();
+        let answer = match self.changed {
+            Ok(role) => Ok(MemberChanged { member: member(4), role, index }),
+            Err(fault) => Err(ChangeFailure { fault, detail: "as the test wants it".to_owned() }),
+        };
+        async { answer }.boxed()
+    }
+
+    fn snapshot(&self) -> BoxFuture<'_, u64> {
+        async { 7 }.boxed()
     }
 
     fn render_metrics(&self) -> String {

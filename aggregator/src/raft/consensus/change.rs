@@ -12,7 +12,8 @@ use crate::raft::rpc::{Change, ChangeError, Changed, Failure, Reply, Request};
 /// How long a change waits for somebody to lead; a leader that is to go hands over meanwhile.
 const LEADER_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long the leader may take: a probe, the catching up, and two entries.
+/// How long a change may take in all, below the time limit of an HTTP request: a probe, the catching
+/// up, and two entries. What is begun by then is finished by whoever leads.
 const CHANGE_PATIENCE: Duration = Duration::from_secs(25);
 
 impl Consensus {
@@ -22,7 +23,9 @@ impl Consensus {
     /// # Errors
     /// [`ChangeError`]: on [`ChangeError::Unknown`] it may have been done; it can be repeated.
     pub async fn change(&self, change: Change) -> Result<Changed, ChangeError> {
-        self.node.change(change).await
+        let changing = tokio::time::timeout(CHANGE_PATIENCE, self.node.change(change));
+        let late = || Err(ChangeError::Unknown(format!("nothing after {CHANGE_PATIENCE:?}")));
+        changing.await.unwrap_or_else(|_| late())
     }
 
     /// What keeps this node from its work, and the way out: its volume was wiped under a member's id.

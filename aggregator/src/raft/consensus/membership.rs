@@ -132,6 +132,12 @@ impl Node {
     }
 
     async fn replace(&self, old: NodeId, address: &str) -> Result<Changed, ChangeError> {
+        if self.standing.retired(old).is_some() {
+            // Asked for again, after an outcome that was not known.
+            let new = self.probe_member(address).await?.node_id;
+            self.known(new)?;
+            return self.changed(new, Role::Voter, self.status().applied);
+        }
         self.known(old)?;
         self.lead_from_elsewhere(old).await?;
         let (new, _) = self.take_in(address).await?;

@@ -213,6 +213,7 @@ impl Node {
             term: metrics.current_term,
             committed: index(metrics.local_committed.as_ref()),
             applied: index(metrics.last_applied.as_ref()),
+            snapshot: index(metrics.snapshot.as_ref()),
             last_leader_contact: if leads { acked } else { self.silence() },
             voters: membership.voter_ids().collect(),
             members: membership.nodes().map(|(id, member)| (*id, member.clone())).collect(),

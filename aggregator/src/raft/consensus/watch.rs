@@ -1,5 +1,5 @@
-//! What a node notices by itself: that members moved, that a change was left unfinished, and that it
-//! was removed itself.
+//! What a node notices by itself: that members moved, itself among them, that a change was left
+//! unfinished, and that it was removed.
 //!
 //! Nobody sends anything to a node that is out. It asks: whoever hears of no leader for a while asks
 //! the members that it knows, and a member tells it.
@@ -7,13 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use wardmesh_common::offload;
 use wardmesh_common::time::Timestamp;
 
 use super::STATUS_PATIENCE;
 use super::node::{Node, peer};
-use crate::raft::rpc::Request;
+use crate::raft::rpc::{Change, Reply, Request};
 use crate::raft::standing::way_out;
 
 /// Between two looks.
@@ -22,21 +22,55 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// A silence of all leaders after which a node asks around: longer than elections take.
 const SILENCE: Duration = Duration::from_secs(3);
 
+/// Between two tries to have an own new address noted.
+const ANNOUNCE_PERIOD: Duration = Duration::from_secs(10);
+
+/// How long one try may take: the leader looks for this node there.
+const ANNOUNCE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Works until this node is out, and then has it stop.
 pub(super) async fn run(node: Arc<Node>) {
     let mut looks = tokio::time::interval(PERIOD);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let standing = Arc::clone(&node.standing);
-    let removed = standing.until_removed();
-    tokio::pin!(removed);
-    loop {
-        tokio::select! {
-            biased;
-            at = &mut removed => return leave(&node, at).await,
-            () = async {
-                looks.tick().await;
-                look(&node).await;
-            } => {}
+    let work = async {
+        let mut announced = None;
+        loop {
+            looks.tick().await;
+            look(&node).await;
+            if announced.is_none_or(|at: Instant| at.elapsed() >= ANNOUNCE_PERIOD) {
+                announced = Some(Instant::now());
+                announce(&node).await;
+            }
+        }
+    };
+    let at = tokio::select! {
+        biased;
+        at = standing.until_removed() => at,
+        () = work => return,
+    };
+    leave(&node, at).await;
+}
+
+/// Has the leader note where this node is now: a pod that got another name, or another port for
+/// sensors. Who has just started knows no leader, so every member is asked until one does it.
+async fn announce(node: &Node) {
+    let membership = node.membership();
+    let own = &node.settings.member;
+    if membership.get_node(&node.id).is_none_or(|known| known == own) {
+        return;
+    }
+    let change = Change::Add { address: own.raft_address.clone(), voter: false };
+    if node.leads() {
+        // It was found at its old address, or leads already by its new one.
+        let noted = node.change_here(&change).await;
+        return tracing::info!(?noted, "this node's addresses have changed");
+    }
+    for (id, member) in membership.nodes().filter(|(id, _)| **id != node.id) {
+        let (peer, request) = (peer(*id, member), Request::Change(change.clone()));
+        let asked = node.peers.call(&peer, &request, ANNOUNCE_PATIENCE).await;
+        if let Ok(Reply::Changed(noted)) = asked {
+            return tracing::info!(?noted, "this node's addresses have changed");
         }
     }
 }

@@ -69,8 +69,8 @@ impl LogStore {
         if range.is_empty() {
             return Ok(None);
         }
-        let log = self.log.read();
-        let read = log.read(range.start, range.end).next().transpose()?;
+        let read = self.log.read().read(range.start, range.end).next().transpose();
+        let read = read.map_err(|error| self.misread(range.start, error))?;
         Ok(read.map(|(id, record)| Stored { log_id: id.0, record }))
     }
 

@@ -12,6 +12,7 @@ use raft_log::codeq::Decode;
 use raft_log::{ChunkId, Config, RaftLogAction, RaftLogRecord, RaftWalTypes, WALRecord};
 
 use super::record::{Id, Types};
+use crate::raft::REPLACE;
 
 /// What the intact records of a chunk say.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -26,22 +27,47 @@ struct Intact {
     committed: Option<Id>,
 }
 
-/// Takes a last record that a crash cut short off the log.
+/// Takes a last record that a crash cut short off the log, which must not become shorter than
+/// `marked`: so much of it was on disk.
 ///
 /// # Errors
 /// The disk's, and `InvalidData` with file and offset if the last chunk is damaged.
-pub(super) fn mend(config: &Config) -> io::Result<()> {
+pub(super) fn mend(config: &Config, marked: u64) -> io::Result<()> {
     let lock = ChunkedWal::<RaftWalTypes<Types>>::acquire_lock(&config.wal)?;
     let chunks = ChunkedWal::<RaftWalTypes<Types>>::load_chunk_ids(&config.wal, &lock)?;
     for (position, chunk) in chunks.iter().enumerate().rev() {
         let path = PathBuf::from(config.wal.chunk_path(*chunk));
-        if mend_chunk(&path)? {
+        if mend_chunk(&path, marked.saturating_sub(chunk.0))? {
             return check_lengths(config, chunks.get(..=position).unwrap_or_default());
         }
         // Not even its first record: raft-log removes it, and the one before it is the last.
         tracing::warn!(file = %path.display(), "a crash cut short the beginning of a log file");
     }
+    if marked > 0 {
+        let error = io::Error::other(format!("its files are gone, {marked} bytes were written"));
+        return Err(damaged(Path::new(&config.wal.dir), 0, &error));
+    }
     Ok(())
+}
+
+/// Finds the damage that another reading of the log has met, among all of its files.
+pub(super) fn locate(config: &Config) -> Option<io::Error> {
+    let entries = std::fs::read_dir(&config.wal.dir).ok()?;
+    let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "wal"));
+    paths.sort();
+    paths.iter().find_map(|path| match std::fs::read(path) {
+        Ok(bytes) => {
+            let (intact, error) = scan(&bytes);
+            error.map(|error| damaged(path, intact.length as u64, &error))
+        }
+        Err(error) => Some(damaged(path, 0, &error)),
+    })
+}
+
+/// What went wrong with a log that cannot be told where it is damaged.
+pub(super) fn damaged_somewhere(config: &Config, cause: &io::Error) -> io::Error {
+    locate(config).unwrap_or_else(|| damaged(Path::new(&config.wal.dir), 0, cause))
 }
 
 /// Each chunk must end where the next begins. raft-log looks too, but panics on an empty file.
@@ -57,14 +83,18 @@ fn check_lengths(config: &Config, chunks: &[ChunkId]) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the chunk has its first record.
-fn mend_chunk(path: &Path) -> io::Result<bool> {
+/// Whether the chunk has its first record; `least` bytes of it were once on disk.
+fn mend_chunk(path: &Path, least: u64) -> io::Result<bool> {
     let bytes = std::fs::read(path)?;
     let (intact, error) = scan(&bytes);
+    let offset = intact.length as u64;
+    if offset < least {
+        let cut = io::Error::other(format!("it ends there, but was written up to byte {least}"));
+        return Err(damaged(path, offset, error.as_ref().unwrap_or(&cut)));
+    }
     let Some(error) = error else {
         return Ok(intact.records > 0);
     };
-    let offset = intact.length as u64;
     if error.kind() != io::ErrorKind::UnexpectedEof || intact.last < intact.committed {
         return Err(damaged(path, offset, &error));
     }
@@ -87,10 +117,7 @@ fn mend_chunk(path: &Path) -> io::Result<bool> {
 
 fn damaged(path: &Path, offset: u64, error: &io::Error) -> io::Error {
     let path = path.display();
-    let message = format!(
-        "the Raft log is damaged: {path} at byte {offset}: {error}; remove this node from the \
-         cluster and let it join anew with an empty volume"
-    );
+    let message = format!("the Raft log is damaged: {path} at byte {offset}: {error}; {REPLACE}");
     io::Error::new(io::ErrorKind::InvalidData, message)
 }
 

@@ -19,6 +19,8 @@ use crate::raft::state_machine::StateMachine;
 use crate::raft::testing::{Recorder, ingest, log_id, never};
 use crate::raft::types::{LeaderId, Member, Membership, Payload};
 
+mod damage;
+
 struct Stores;
 
 impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for Stores {

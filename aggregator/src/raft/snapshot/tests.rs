@@ -166,14 +166,20 @@ fn every_flipped_bit_and_every_missing_byte_is_refused_by_name() {
         bytes[bit / 8] ^= 1 << (bit % 8);
         bytes
     });
+    let zeroed = (0..whole.len()).filter_map(|from| {
+        let mut bytes = whole.clone();
+        bytes.iter_mut().skip(from).take(32).for_each(|byte| *byte = 0);
+        (bytes != whole).then_some(bytes)
+    });
     let shortened = (0..whole.len()).map(|length| whole[..length].to_vec());
     let longer = [whole.iter().copied().chain([0]).collect()];
-    for bytes in flipped.chain(shortened).chain(longer) {
+    for bytes in flipped.chain(zeroed).chain(shortened).chain(longer) {
         fs::write(&path, &bytes).unwrap();
         let error = Snapshots::open(folder.path()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
         assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
         assert!(error.to_string().contains("byte"), "{error}");
+        assert!(error.to_string().contains("cluster replace"), "{error}");
     }
 }
 

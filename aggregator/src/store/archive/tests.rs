@@ -89,6 +89,14 @@ fn notices_every_flipped_bit_and_every_lost_byte() {
         assert!(matches!(error, StoreError::Corrupt { .. }), "bit {bit}: {error}");
         assert!(error.to_string().contains("wmar"), "{error}");
     }
+    for from in 0..sound.len() {
+        let mut bytes = sound.clone();
+        bytes.iter_mut().skip(from).take(32).for_each(|byte| *byte = 0);
+        fs::write(&path, &bytes).unwrap();
+        let read = read_all(folder.path(), 5);
+        let noticed = matches!(read, Err(StoreError::Corrupt { .. }));
+        assert!(noticed || bytes == sound, "zeros from {from} on");
+    }
     for length in 0..sound.len() {
         fs::write(&path, &sound[..length]).unwrap();
         assert!(matches!(read_all(folder.path(), 5), Err(StoreError::Corrupt { .. })), "{length}");

@@ -122,7 +122,11 @@ async fn a_wiped_member_neither_votes_nor_takes_the_log() {
         // Its successor gets another id and the same part.
         trio.start_empty(4).await;
         let replace = Change::Replace { node: wiped, address: trio.address(4) };
-        assert_eq!(role(trio.node(other).change(replace).await), (4, Role::Voter));
+        // Twice: the outcome of the first may not have been known.
+        for _ in 0..2 {
+            let replaced = trio.node(other).change(replace.clone()).await;
+            assert_eq!(role(replaced), (4, Role::Voter));
+        }
         let mut voters = vec![leader, other, 4];
         voters.sort_unstable();
         assert_eq!(trio.node(other).status().voters, voters);
@@ -167,10 +171,23 @@ async fn a_member_that_moved_is_found_at_its_new_address() {
         trio.relocate(moved);
         trio.restart(moved).await;
         trio.submit_all(leader, 1, 0..5).await;
-        let added = trio.node(leader).change(add(trio.address(moved))).await.unwrap();
-        assert_eq!((added.node, added.role), (moved, Role::Voter));
-        assert_eq!(added.member.raft_address, trio.address(moved));
+        let added = trio.node(leader).change(add(trio.address(moved))).await;
+        // It may have said so itself by then.
+        let known = Err(ChangeError::AlreadyMember { node: moved });
+        if added != known {
+            assert_eq!(role(added), (moved, Role::Voter));
+        }
+        let members = trio.node(leader).status().members;
+        assert_eq!(members[&moved].raft_address, trio.address(moved));
         trio.agree(5).await;
+        // The leader moves, and is not asked for.
+        let moved = trio.leader().await;
+        trio.halt(moved).await;
+        trio.relocate(moved);
+        trio.restart(moved).await;
+        let other = trio.other_than(moved);
+        trio.submit_all(other, 1, 5..10).await;
+        trio.agree(10).await;
         trio.shutdown().await;
     })
     .await;
