@@ -153,7 +153,7 @@ impl Network {
     /// A call from one node to another; nothing is answered where it gets lost.
     fn call(&mut self, ends: (HostId, HostId), call: (Bytes, Bytes), answer: Answer) {
         let at = clock::now() + self.delay();
-        let what = ("call", digest(&call.0));
+        let what = (name(&call.0), digest(&call.0));
         if self.dice.chance(self.weather.loss) {
             if self.dice.chance(500) {
                 let lost = Err(CallError::Lost("the connection was lost".to_owned()));
@@ -192,6 +192,19 @@ impl Network {
                 drop(answer.send(Ok(bytes)));
             });
         }
+    }
+}
+
+/// What a call asks, by its kind: the second byte of a request.
+fn name(request: &[u8]) -> &'static str {
+    match request.get(1) {
+        Some(1) => "append",
+        Some(2 | 3) => "vote",
+        Some(4) => "snapshot",
+        Some(6) => "submit",
+        Some(7) => "propose",
+        Some(8) => "read-index",
+        _ => "call",
     }
 }
 

@@ -24,6 +24,7 @@ use wardmesh_aggregator::state::effects::AppliedBatch;
 use wardmesh_aggregator::state::receipt::{BatchReceipt, Receipt};
 use wardmesh_common::id::NodeId;
 use wardmesh_common::space::{Limits, Room, Space};
+use wardmesh_common::time::Timestamp;
 use wardmesh_common::tls::authority::Authority;
 use wardmesh_common::tls::{Identity, Principal};
 
@@ -95,22 +96,38 @@ struct Witness {
     judge: Arc<Mutex<Judge>>,
 }
 
-impl Machine for Witness {
-    fn apply(&self, index: u64, command: Option<&Command>) -> Receipt {
-        let receipt = self.replica.apply(index, command);
+impl Witness {
+    fn saw(&self, index: u64, command: Option<&Command>, receipt: &Receipt) {
         let held = self.disk.lock().current.entries.get(&index).map(|entry| entry.log_id);
-        let Some(log_id) = held else { return receipt };
-        let what = digest_said(&(command.map(digest_command), &receipt));
+        let Some(log_id) = held else { return };
+        let what = digest_said(&(command.map(digest_command), receipt));
         let applied = Applied { log_id, what, state: self.replica.state().digest() };
-        let skipped = match (command.map(|command| &command.action), &receipt) {
+        let skipped = match (command.map(|command| &command.action), receipt) {
             (Some(Action::Skip(skip)), Receipt::Accepted) => {
                 Some((skip.sensor.0[0].into(), (skip.lane, skip.epoch, skip.seq)))
             }
             _ => None,
         };
-        let frames = taken(command, &receipt);
+        let frames = taken(command, receipt);
         self.judge.lock().applied(self.node, &applied, frames, skipped);
+    }
+}
+
+impl Machine for Witness {
+    fn apply(&self, index: u64, command: Option<&Command>) -> Receipt {
+        let receipt = self.replica.apply(index, command);
+        self.saw(index, command, &receipt);
         receipt
+    }
+
+    fn reconfigure(&self, index: u64, gone: &[NodeId]) -> Receipt {
+        let receipt = self.replica.reconfigure(index, gone);
+        self.saw(index, None, &receipt);
+        receipt
+    }
+
+    fn retired(&self) -> Vec<(NodeId, Timestamp)> {
+        self.replica.retired()
     }
 
     fn freeze(&self) -> Box<dyn Frozen> {
@@ -188,7 +205,9 @@ pub(crate) fn member(node: NodeId) -> Member {
 }
 
 fn settings(start: &Start) -> Settings {
-    let (data, limits) = (start.data.clone(), Limits { low: 2, reserve: 1 });
+    // Nodes tell each other the folder's name: it must be the same in every run.
+    let folder = PathBuf::from(format!("/sim/node-{}", start.id));
+    let limits = Limits { low: 2, reserve: 1 };
     Settings {
         node_id: start.id,
         member: member(start.id),
@@ -199,7 +218,7 @@ fn settings(start: &Start) -> Settings {
         lease_reads: false,
         compaction: start.compaction,
         archived_through: Arc::new(|| u64::MAX),
-        space: Arc::new(Space::told_by(data, limits, Box::new(|_| Some(Room::UNKNOWN)))),
+        space: Arc::new(Space::told_by(folder, limits, Box::new(|_| Some(Room::UNKNOWN)))),
     }
 }
 

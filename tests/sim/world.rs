@@ -182,7 +182,7 @@ impl World {
             }
             Role::Sensor { disk, seen, busy } => {
                 let mut addresses: Vec<_> =
-                    (1..=NODES).map(|node| format!("node-{node}:4433")).collect();
+                    (1..=node::IDS).map(|node| format!("node-{node}:4433")).collect();
                 dice.fork(3).shuffle(&mut addresses);
                 let start = sensor::Start {
                     host: id,
