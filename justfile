@@ -20,6 +20,14 @@ lint:
 test *FILTER:
     cargo test --locked --workspace {{ FILTER }}
 
+# Real processes under faults for MINUTES, judged from outside; as root it may do more: `just nemesis 30 --seed 7`
+nemesis MINUTES="3" *FLAGS:
+    cargo test --locked -p wardmesh-tests --test nemesis -- {{ MINUTES }} {{ FLAGS }}
+
+# Whether each of eight planted faults turns the harness red
+planted *NAMES:
+    cargo test --locked -p wardmesh-tests --features planted-faults --test planted -- {{ NAMES }}
+
 # The documentation of the crates, private items included
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items

@@ -12,6 +12,9 @@ use crate::book::Book;
 use crate::client::{Client, Stream, hello};
 use crate::rig::Rig;
 
+/// Frames that are under way at once: half of what a node lets a lane have unanswered.
+const AT_ONCE: usize = 16;
+
 /// An enrolled sensor without a process.
 #[derive(Debug)]
 pub struct Player {
@@ -44,7 +47,7 @@ impl Player {
         Ok(Self { name, sensor: files.sensor, book, identity })
     }
 
-    /// Says hello to a node under an epoch and sends frames of the bulk lane, one after the other;
+    /// Says hello to a node under an epoch and sends frames of the bulk lane, some at once;
     /// what became of each, until the first that was not answered.
     #[must_use]
     pub fn deliver(&self, rig: &Rig, node: usize, epoch: u64, frames: &[Bytes]) -> Vec<Told> {
@@ -57,10 +60,8 @@ impl Player {
                 Ok(opened) => opened,
                 Err(cause) => return vec![Err(cause)],
             };
-            for frame in frames {
-                let outcome = exchange(&mut bulk, frame).await;
-                let over = outcome.is_err();
-                told.push(outcome);
+            for some in frames.chunks(AT_ONCE) {
+                let over = exchange(&mut bulk, some, &mut told).await.is_err();
                 if over {
                     break;
                 }
@@ -85,10 +86,25 @@ impl Player {
     }
 }
 
-async fn exchange(stream: &mut Stream, frame: &Bytes) -> Told {
-    stream.send(frame.clone()).await?;
-    match stream.answer().await? {
-        Message::Receipt(receipt) => Ok(receipt.outcome),
-        other => Err(format!("no receipt: {other:?}")),
+/// Sends some frames and then reads as many answers; an error is the last that is told.
+async fn exchange(stream: &mut Stream, frames: &[Bytes], told: &mut Vec<Told>) -> Result<(), ()> {
+    for frame in frames {
+        if let Err(cause) = stream.send(frame.clone()).await {
+            told.push(Err(cause));
+            return Err(());
+        }
     }
+    for _ in frames {
+        let outcome = match stream.answer().await {
+            Ok(Message::Receipt(receipt)) => Ok(receipt.outcome),
+            Ok(other) => Err(format!("no receipt: {other:?}")),
+            Err(cause) => Err(cause),
+        };
+        let over = outcome.is_err();
+        told.push(outcome);
+        if over {
+            return Err(());
+        }
+    }
+    Ok(())
 }

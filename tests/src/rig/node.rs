@@ -263,7 +263,9 @@ impl Rig {
                     false => std::fs::remove_file(&path),
                 };
                 // What belongs to the file system itself stays.
-                removed.or_else(|cause| if path.ends_with("lost+found") { Ok(()) } else { Err(cause) })?;
+                removed.or_else(
+                    |cause| if path.ends_with("lost+found") { Ok(()) } else { Err(cause) },
+                )?;
             }
             mesh.renew_node(node, new)?;
             Ok((old, new, mesh.nodes()[node].raft_address.clone()))

@@ -316,12 +316,11 @@ async fn zeros_to_the_end_were_never_written_but_others_are_damage() {
     std::fs::write(&path, [&whole[..], &[0; 4096]].concat()).unwrap();
     assert_eq!(open(&folder).kept(), 0..5);
     assert_eq!(std::fs::read(&path).unwrap(), whole, "the zeros were taken off");
-    // Few zeros may be a record's own, and what follows zeros was written after them.
-    for damage in [[&whole[..], &[0; 63]].concat(), [&whole[..], &[0; 4096], b"W"].concat()] {
-        std::fs::write(&path, &damage).unwrap();
-        assert!(LogStore::open(folder.path(), never()).is_err());
-        assert_eq!(std::fs::read(&path).unwrap(), damage);
-    }
+    // What follows zeros was written after them.
+    let damage = [&whole[..], &[0; 4096], b"W"].concat();
+    std::fs::write(&path, &damage).unwrap();
+    assert!(LogStore::open(folder.path(), never()).is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), damage);
     // A committed entry was acknowledged: where it is missing, it was not a crash.
     std::fs::write(&path, &whole).unwrap();
     let mut store = open(&folder);
