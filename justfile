@@ -20,6 +20,14 @@ lint:
 test *FILTER:
     cargo test --locked --workspace {{ FILTER }}
 
+# The whole system in one process under SEEDS seeds: crashes, partitions, lost disks, new members
+sim SEEDS="200":
+    WARDMESH_SIM_SEEDS={{ SEEDS }} cargo test --locked --workspace --test sim -- seeds --nocapture
+
+# One seed of the simulation, bit for bit, every step printed
+sim-seed SEED:
+    WARDMESH_SIM_SEED={{ SEED }} cargo test --locked --workspace --test sim -- seeds --nocapture
+
 # The documentation of the crates, private items included
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
