@@ -3,7 +3,7 @@
 //! `{"lane":"bulk","epoch":"00c0ffee00c0ffee","seq":1,"events":512,"state":"emitted"}`. `emitted` is
 //! written after the spool's sync, `acked` before the batch is forgotten.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -60,8 +60,16 @@ impl Journal for File {
 #[derive(Debug)]
 pub struct Ledger {
     journal: Box<dyn Journal>,
-    /// The places that earlier starts called emitted and nothing else since, with their events.
-    open: BTreeMap<Place, u32>,
+    told: Told,
+}
+
+/// What earlier starts said.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The places that were called emitted and nothing else since, with their events.
+    pub open: BTreeMap<Place, u32>,
+    /// Those that were called acknowledged.
+    pub acked: BTreeSet<Place>,
 }
 
 /// A batch's lane, epoch and sequence number.
@@ -107,22 +115,25 @@ impl Ledger {
     /// A ledger that holds `text` and goes on in `journal`.
     #[must_use]
     pub fn over(text: &[u8], journal: Box<dyn Journal>) -> Self {
-        let mut open = BTreeMap::new();
+        let mut told = Told::default();
         for line in text.split(|byte| *byte == b'\n') {
             let Ok(line) = serde_json::from_slice::<Line<'_>>(line) else { continue };
             let Some(place) = line.place() else { continue };
-            match line.state {
-                "emitted" => open.insert(place, line.events),
-                _ => open.remove(&place),
-            };
+            if line.state == "emitted" {
+                told.open.insert(place, line.events);
+                continue;
+            }
+            told.open.remove(&place);
+            if line.state == "acked" {
+                told.acked.insert(place);
+            }
         }
-        Self { journal, open }
+        Self { journal, told }
     }
 
-    /// The places that earlier starts called emitted and nothing else since, with their events; they
-    /// are told once.
-    pub fn take_open(&mut self) -> BTreeMap<Place, u32> {
-        std::mem::take(&mut self.open)
+    /// What earlier starts said; it is told once.
+    pub fn take_told(&mut self) -> Told {
+        std::mem::take(&mut self.told)
     }
 
     /// Appends a line each and syncs once.
@@ -164,11 +175,12 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
         let mut ledger = Ledger::open(&path).unwrap();
-        assert_eq!(ledger.take_open(), BTreeMap::from([((Lane::Bulk, 7, 1), 3)]));
+        assert_eq!(ledger.take_told().open, BTreeMap::from([((Lane::Bulk, 7, 1), 3)]));
         ledger.append(&[entry(2)]).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), whole);
         ledger.append(&[Entry { standing: Standing::Acked, ..entry(1) }]).unwrap();
-        let open = Ledger::open(&path).unwrap().take_open();
-        assert_eq!(open, BTreeMap::from([((Lane::Bulk, 7, 2), 3)]));
+        let told = Ledger::open(&path).unwrap().take_told();
+        assert_eq!(told.open, BTreeMap::from([((Lane::Bulk, 7, 2), 3)]));
+        assert_eq!(told.acked, BTreeSet::from([(Lane::Bulk, 7, 1)]));
     }
 }

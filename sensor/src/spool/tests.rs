@@ -219,3 +219,34 @@ fn a_full_volume_refuses_what_is_new_and_keeps_the_rest() {
     assert_eq!(spool.counts().queued.load(Ordering::Relaxed), 0);
     assert_eq!(spool.counts().acked.load(Ordering::Relaxed), 3);
 }
+
+#[test]
+fn what_the_ledger_calls_acked_is_neither_promised_nor_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, ledger) = (folder.path().join("spool"), folder.path().join("ledger.ndjson"));
+    let spool = open_with(&path, 7, &ledger);
+    spool.hold(archive(Lane::Bulk, "a")).unwrap();
+    spool.hold(archive(Lane::Bulk, "b")).unwrap();
+    drop(spool);
+    // Killed after the line and before sled had the removal on the disk.
+    let promised = std::fs::read_to_string(&ledger).unwrap();
+    let first = promised.lines().next().unwrap();
+    let told = format!("{promised}{}\n", first.replace("emitted", "acked"));
+    std::fs::write(&ledger, &told).unwrap();
+    let spool = open_with(&path, 8, &ledger);
+    assert_eq!(bulk(&spool), [(1, 2, 7, b"b".to_vec())]);
+    assert_eq!(std::fs::read_to_string(&ledger).unwrap(), told);
+}
+
+/// With a ledger, once the last start has let go of the folder.
+fn open_with(folder: &Path, epoch: u64, ledger: &Path) -> Spool {
+    for _ in 0..200 {
+        let ledger = Ledger::open(ledger).unwrap();
+        match Spool::open(folder, LARGE, epoch, Some(ledger)) {
+            Ok((spool, None)) => return spool,
+            Ok((_, Some(aside))) => panic!("set aside: {aside:?}"),
+            Err(_) => std::thread::sleep(std::time::Duration::from_millis(10)),
+        }
+    }
+    panic!("the spool stays locked");
+}

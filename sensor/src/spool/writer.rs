@@ -2,6 +2,7 @@
 //!
 //! Whatever waits when it comes round shares one sync.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
@@ -12,10 +13,10 @@ use wardmesh_common::clock;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::{self, Frame, Header, Schema, Seal};
 
-use super::store::{Store, key};
+use super::store::{self, Store, key};
 use super::{Durable, Kept, Position, SpoolCounts, SpoolError, Volume, fits, held_bytes};
 use crate::batch::Archive;
-use crate::ledger::{Entry, Ledger, Standing};
+use crate::ledger::{Entry, Ledger, Place, Standing, Told};
 
 mod full;
 mod readopt;
@@ -127,31 +128,50 @@ impl Writer {
 
     /// Writes the lines that an earlier start was killed before: `emitted` of batches that had reached
     /// the disk, `rejected` of those that became dead letters, and `readopted` of those that had got
-    /// another number, which only a `complete` spool can tell.
+    /// another number, which only a `complete` spool can tell. What is called acknowledged and lies
+    /// here all the same, it was killed before it had forgotten.
     fn catch_up_ledger(&mut self, complete: bool) -> Result<(), SpoolError> {
         let Some(ledger) = &mut self.ledger else { return Ok(()) };
-        let mut open = ledger.take_open();
-        let mut lines = Vec::new();
+        let Told { mut open, acked } = ledger.take_told();
+        let (mut lines, mut forgotten) = (Vec::new(), Vec::new());
         for entry in self.store.batches.iter() {
-            let (_, bytes) = entry.map_err(|cause| self.store.error(&cause))?;
+            let (key, bytes) = entry.map_err(|cause| self.store.error(&cause))?;
             let Ok(frame) = Frame::open(&bytes) else { continue };
             let Header { lane, epoch, seq, events, .. } = frame.header;
-            if open.remove(&(lane, epoch, seq)).is_none() {
+            let place = (lane, epoch, seq);
+            if acked.contains(&place) {
+                forgotten.extend(store::position(&key).map(|at| (lane, at, bytes.len())));
+            } else if open.remove(&place).is_none() {
                 lines.push(Entry { lane, epoch, seq, events, standing: Standing::Emitted });
             }
         }
+        lines.extend(self.gone(open, complete));
+        self.record(&lines)?;
+        forgotten.into_iter().try_for_each(|(lane, at, length)| self.remove(lane, at, length))
+    }
+
+    /// What became of places that are open in the ledger and do not lie here.
+    fn gone(&self, open: BTreeMap<Place, u32>, complete: bool) -> Vec<Entry> {
         let starts = self.store.starts();
-        for ((lane, epoch, seq), events) in open {
+        let is_dead = |lane, epoch, seq| {
             let of = starts.iter().filter(|(_, of)| *of == epoch);
-            let dead = of.map(|(start, _)| key(lane, Position { start: *start, seq }));
-            let dead =
-                dead.into_iter().any(|key| self.store.dead.contains_key(key).unwrap_or(false));
-            let standing = if dead { Standing::Rejected } else { Standing::Readopted };
-            if dead || complete {
-                lines.push(Entry { lane, epoch, seq, events, standing });
-            }
-        }
-        ledger.append(&lines).map_err(|cause| self.store.error(&cause))
+            let mut keys = of.map(|(start, _)| key(lane, Position { start: *start, seq }));
+            keys.any(|key| self.store.dead.contains_key(key).unwrap_or(false))
+        };
+        let standing = |(lane, epoch, seq)| match is_dead(lane, epoch, seq) {
+            true => Some(Standing::Rejected),
+            false => complete.then_some(Standing::Readopted),
+        };
+        let entry = |((lane, epoch, seq), events)| {
+            standing((lane, epoch, seq)).map(|standing| Entry {
+                lane,
+                epoch,
+                seq,
+                events,
+                standing,
+            })
+        };
+        open.into_iter().filter_map(entry).collect()
     }
 
     /// Tells whoever sends how far the spool is durable.
@@ -362,7 +382,7 @@ impl Writer {
         let (first, last) = (Position { start, seq: 0 }, Position { start, seq: through });
         self.store.batches.range(key(lane, first)..=key(lane, last)).map(|entry| {
             let (key, frame) = entry.map_err(|cause| self.store.error(&cause))?;
-            let position = super::store::position(&key);
+            let position = store::position(&key);
             Ok((position.ok_or_else(|| self.store.error(&"a key is cut short"))?, frame))
         })
     }
