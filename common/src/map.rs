@@ -208,6 +208,19 @@ mod tests {
         assert_eq!(map.iter().count(), 999);
     }
 
+    /// What bounds a command right after a snapshot was begun.
+    #[test]
+    fn a_write_beside_a_clone_copies_little() {
+        let mut map = ShardedMap::new(HashKey([1; 16]));
+        (0..100_000_u32).for_each(|key| assert!(map.insert(key, ()).is_none()));
+        let held = map.clone();
+        (100_000..100_500_u32).for_each(|key| assert!(map.insert(key, ()).is_none()));
+        let pairs = map.shards.iter().zip(&held.shards);
+        let copied = pairs.filter(|(now, then)| !Arc::ptr_eq(now, then));
+        let entries: usize = copied.map(|(_, then)| then.len()).sum();
+        assert!(entries < 15_000, "{entries} of {}", held.len());
+    }
+
     #[test]
     fn the_order_is_a_function_of_the_key_and_the_inserts() {
         let fill = |key| {

@@ -29,8 +29,9 @@ fn last_words(world: &mut World, node: usize, call: &str, error: &str) -> String
     let mut strace = fail(call, error, pid);
     let mut code = None;
     wait_until("the node ends", || {
-        code = world.mesh.node_exit_code(node).unwrap();
-        code.is_some()
+        let end = world.mesh.node_end(node).unwrap();
+        code = end.and_then(|end| end.code());
+        end.is_some()
     });
     strace.wait().unwrap();
     assert_eq!(code, Some(EXIT_IO), "{call} {error}");
@@ -106,7 +107,8 @@ fn a_sensor_whose_sync_fails_promises_nothing_more_and_comes_back() {
         let mut strace = fail("fdatasync", error, sensor.id());
         wait_until("the sensor ends", || !sensor.is_running().unwrap());
         strace.wait().unwrap();
-        assert_eq!(sensor.exit_code().unwrap(), Some(EXIT_IO), "{error}");
+        let code = sensor.end().unwrap().and_then(|end| end.code());
+        assert_eq!(code, Some(EXIT_IO), "{error}");
         let log = std::fs::read_to_string(sensor.log()).unwrap();
         assert!(log.contains("the spool has failed: nothing more is emitted"), "{log}");
     }

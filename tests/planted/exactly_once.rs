@@ -49,21 +49,23 @@ fn deliver(rig: &Rig, player: &Player, frames: &[Bytes]) -> anyhow::Result<()> {
 
 /// The same batches, twice to the same node.
 pub(crate) fn batches_come_again(rig: &Rig, _: &Watch) -> anyhow::Result<()> {
+    come_again(rig).map(drop)
+}
+
+fn come_again(rig: &Rig) -> anyhow::Result<(Arc<Player>, Vec<Bytes>)> {
     let player = enrol(rig, "player", "a")?;
     let frames = promised(&player);
     deliver(rig, &player, &frames)?;
     deliver(rig, &player, &frames)?;
     agree(rig)?;
-    compare(rig).map(drop)
+    compare(rig)?;
+    Ok((player, frames))
 }
 
 /// The same batches, again to the same node, and once more when that has been killed.
-pub(crate) fn batches_come_again_after_a_change(rig: &Rig, watch: &Watch) -> anyhow::Result<()> {
-    batches_come_again(rig, watch)?;
+pub(crate) fn batches_come_again_after_a_change(rig: &Rig, _: &Watch) -> anyhow::Result<()> {
+    let (player, frames) = come_again(rig)?;
     anyhow::ensure!(rig.breaches.all().is_empty(), "one process forgot what it was sent");
-    let player = Arc::clone(&rig.players.lock().unwrap()[0]);
-    let mut forge = Forge::new(player.sensor, EPOCH);
-    let frames: Vec<Bytes> = (1..=BATCHES).map(|_| forge.batch()).collect();
     let leader = rig.await_leader()?;
     rig.kill(leader)?;
     let next = rig.await_leader()?;

@@ -22,6 +22,9 @@ use crate::trace::{self, digest};
 /// A host: nodes from 1, sensors from 101.
 pub(crate) type HostId = u64;
 
+/// The first sensor.
+pub(crate) const SENSORS_FROM: HostId = 101;
+
 /// Between two attempts to get a link's bytes through a cut.
 const AGAIN: Range<u64> = 50..400;
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use wardmesh_aggregator::raft::consensus::{Compaction, Consistency};
+use wardmesh_aggregator::raft::consensus::Compaction;
 use wardmesh_aggregator::state::command::{Action, DefineSite, Enrol};
 use wardmesh_common::id::{ClusterId, SiteId, TenantId};
 use wardmesh_common::map::HashKey;
@@ -16,19 +16,20 @@ use crate::clock;
 use crate::dice::Dice;
 use crate::disk::SensorDisk;
 use crate::host::{Host, Role};
-use crate::judge::{Ending, Fact, Judge};
+use crate::judge::Judge;
 use crate::log::LogDisk;
 use crate::nemesis::Nemesis;
-use crate::network::{HostId, Network, Weather};
+use crate::network::{HostId, Network, SENSORS_FROM};
 use crate::node::{self, Up};
 use crate::plant::Plant;
 use crate::sensor;
 use crate::trace::{self, Trace};
 
+mod close;
+mod pace;
+
 /// Nodes of the cluster at first.
 pub(crate) const NODES: u64 = 3;
-/// The first sensor.
-pub(crate) const SENSORS_FROM: HostId = 101;
 /// When the cluster is founded and the faults begin.
 const FAULTS_FROM: Duration = Duration::from_secs(4);
 /// How long the faults go on.
@@ -282,174 +283,6 @@ impl World {
             self.step();
         }
         self.sensors().into_iter().for_each(|id| self.start(id));
-    }
-
-    /// Lets a few milliseconds pass on every host, in any order.
-    pub(crate) fn step(&mut self) {
-        let step = self.dice.millis(1..9);
-        self.judge.lock().now = self.now;
-        self.network.lock().deliver(self.now);
-        self.now += step;
-        let mut order: Vec<_> = self.hosts.keys().copied().collect();
-        self.dice.shuffle(&mut order);
-        for id in order {
-            if let Some(host) = self.hosts.get_mut(&id) {
-                host.run_until(self.now);
-            }
-        }
-        self.judge.lock().now = self.now;
-        self.watch_leaders();
-        self.watch_exits();
-        let mut network = self.network.lock();
-        let links: Vec<_> =
-            network.links.iter().map(|(at, link)| (*at, Arc::clone(link))).collect();
-        for (at, link) in links {
-            if !link.look(&mut network, self.now) {
-                network.links.remove(&at);
-            }
-        }
-    }
-
-    /// The members that have stopped since this was last asked.
-    pub(crate) fn take_stopped(&mut self) -> Vec<HostId> {
-        std::mem::take(&mut self.stopped)
-    }
-
-    /// A node that has stopped by itself is down.
-    fn watch_exits(&mut self) {
-        let all: Vec<_> = self.hosts.range(..SENSORS_FROM).map(|(id, _)| *id).collect();
-        for node in all {
-            let Some(why) = self.up(node).and_then(|up| up.stopped.get().cloned()) else {
-                continue;
-            };
-            let retired = self.retired.contains(&node) || self.leaving == Some(node);
-            self.judge.lock().tell(&Fact::Stopped { node, why: &why, retired });
-            self.judge.lock().count("stopped");
-            self.crash(node);
-            if !retired {
-                self.stopped.push(node);
-            }
-        }
-        let tasks = crate::panics() - self.panics;
-        if tasks > 0 {
-            self.judge.lock().tell(&Fact::Panicked { tasks });
-        }
-    }
-
-    fn watch_leaders(&mut self) {
-        for id in self.nodes() {
-            let Some(up) = self.up(id) else { continue };
-            let status = up.consensus.status();
-            let seen = (self.hosts[&id].run, status.term);
-            if status.leader.is_none_or(|(leader, _)| leader != id)
-                || self.leading.insert(id, seen) == Some(seen)
-            {
-                continue;
-            }
-            let Role::Node { log, .. } = &self.hosts[&id].role else { continue };
-            let leader = openraft::impls::leader_id_adv::LeaderId { term: seen.1, node_id: id };
-            let mut judge = self.judge.lock();
-            judge.count("leaders");
-            judge.note(format_args!("leader {leader}"));
-            let log = log.lock();
-            judge.tell(&Fact::Leads { node: id, run: seen.0, leader, log: &log.current });
-        }
-    }
-
-    /// Asks a node for a linearizable read.
-    pub(crate) fn read(&mut self, id: HostId) {
-        let Some(up) = self.up(id) else { return };
-        let (consensus, judge) = (Arc::clone(&up.consensus), Arc::clone(&self.judge));
-        let stale = self.plan.plant == Some(Plant::StaleReads);
-        let read = self.reads;
-        self.reads += 1;
-        self.hosts[&id].spawn(async move {
-            judge.lock().tell(&Fact::ReadBegan { read });
-            let how = if stale { Consistency::Local } else { Consistency::Linearizable };
-            let Ok(index) = consensus.read_index(how).await else { return };
-            let mut judge = judge.lock();
-            judge.count("reads");
-            judge.note(format_args!("read {read} on {id}: {index}"));
-            judge.tell(&Fact::ReadEnded { read, node: id, index });
-        });
-    }
-
-    /// Without faults: everything starts and settles, or it does not.
-    fn settle(&mut self, nemesis: &mut Nemesis) {
-        self.network.lock().weather = Weather::FAIR;
-        self.network.lock().cuts.clear();
-        let all = [self.nodes(), self.sensors()].concat();
-        all.into_iter().for_each(|id| self.start(id));
-        let quiet = self.now + sensor::LINGER;
-        for host in self.hosts.values_mut() {
-            host.frozen_until = host.frozen_until.map(|_| self.now);
-            if let Role::Sensor { busy, disk, .. } = &host.role {
-                busy.store(false, Ordering::Relaxed);
-                disk.lock().fuse = None;
-            }
-        }
-        let deadline = self.now + SETTLE;
-        loop {
-            self.step();
-            let changed = nemesis.operate(self);
-            let ending = self.ending();
-            let settled = changed
-                && ending.held == 0
-                && ending.leaders.len() == 1
-                && !ending.leaders.contains(&None)
-                && ending.nodes.len() == self.nodes().len()
-                && ending.nodes.values().collect::<Vec<_>>().windows(2).all(|w| w[0] == w[1]);
-            if !self.is_sound() {
-                return;
-            }
-            if (settled && self.now > quiet) || self.now > deadline {
-                self.judge.lock().tell(&Fact::Ended(&ending));
-                return;
-            }
-        }
-    }
-
-    fn ending(&self) -> Ending {
-        let up = self.nodes().into_iter().filter_map(|id| Some((id, self.up(id)?)));
-        let (mut nodes, mut leaders) = (BTreeMap::new(), BTreeSet::new());
-        for (id, up) in up {
-            let state = up.replica.state();
-            nodes.insert(id, (state.applied(), state.digest()));
-            leaders.insert(up.consensus.status().leader.map(|(id, _)| id));
-        }
-        let held = self.hosts.values().map(|host| match &host.role {
-            Role::Sensor { disk, .. } => {
-                disk.lock().spool.current.get("batches").map_or(0, BTreeMap::len)
-            }
-            Role::Node { .. } => 0,
-        });
-        Ending { nodes, leaders, held: held.sum() }
-    }
-
-    fn outcome(mut self, schedule: Vec<String>) -> Outcome {
-        let all: Vec<_> = self.hosts.keys().copied().collect();
-        for id in all {
-            if let Some(host) = self.hosts.get_mut(&id) {
-                host.crash();
-                if let Role::Node { data, .. } = &host.role {
-                    // It may never have had one.
-                    let _ = std::fs::remove_dir_all(data);
-                }
-            }
-        }
-        let mut judge = self.judge.lock();
-        let mut trace = self.trace.lock();
-        let delivered = self.network.lock().delivered;
-        trace.note(self.now, format_args!("end {delivered} {:?}", judge.counts));
-        Outcome {
-            seed: self.plan.seed,
-            hash: trace.hash(),
-            lines: trace.count(),
-            faults: std::mem::take(&mut judge.faults),
-            schedule,
-            last: trace.last(),
-            counts: std::mem::take(&mut judge.counts),
-        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::door::Door;
 use crate::ground::{Ground, Need};
 use crate::network::Network;
 use crate::shell::run;
-use crate::volume::Volume;
+use crate::volume::{FOLDER, Volume, sweep};
 
 /// What the file system of one node holds at most, bytes; images are sparse.
 const VOLUME_BYTES: u64 = 6 << 30;
@@ -33,7 +33,9 @@ impl Rig {
     /// # Errors
     /// Where something of it does not work; what was begun is taken down.
     pub fn raise(mut plan: Plan, stopped: Arc<AtomicBool>) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("wardmesh-nemesis-").tempdir()?;
+        sweep();
+        let name = format!("{FOLDER}{}-", std::process::id());
+        let folder = tempfile::Builder::new().prefix(&name).tempdir()?;
         // A copy, so that a build meanwhile does not change what is started next.
         let program = folder.path().join("wardmesh-under-test");
         std::fs::copy(&plan.program, &program)?;

@@ -188,6 +188,9 @@ fn open_blocking(settings: &Settings) -> Result<(LogStore, Arc<Snapshots>), Star
     let Settings { data, node_id, space, .. } = settings;
     volume::claim(data, *node_id)?;
     let failed = |what| move |cause| StartError::Storage { what, cause };
+    // Who was removed opens and binds nothing.
+    let standing = Standing::open(data, *node_id).map_err(failed("marks"))?;
+    drop(standing.map_err(StartError::Removed)?);
     let log = LogStore::open(&data.join("raft/log"), end_process()).map_err(failed("log"))?;
     let log = log.on(Arc::clone(space));
     let snapshots = Snapshots::open(&data.join("raft/snapshots")).map_err(failed("snapshots"))?;

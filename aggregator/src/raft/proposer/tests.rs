@@ -1,7 +1,6 @@
 //! What is joined, in which order, and when there is no more room.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use bytes::Bytes;
 use wardmesh_common::id::SensorId;
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
