@@ -37,12 +37,12 @@ pub(super) fn keyed(HashKey(key): HashKey, bytes: &[u8]) -> u64 {
     let (chunks, rest) = bytes.as_chunks::<16>();
     let mut last = [0; 16];
     last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    let mut sum = low ^ bytes.len() as u64;
+    let mut sum = low;
     for chunk in chunks.iter().chain([&last]) {
         let (one, other) = halves(*chunk);
         sum = fold(one ^ sum, other ^ high);
     }
-    fold(sum ^ low, high)
+    fold(sum ^ low, high ^ bytes.len() as u64)
 }
 
 /// The digests at the latest indices.
