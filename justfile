@@ -28,6 +28,14 @@ sim SEEDS="200":
 sim-seed SEED:
     WARDMESH_SIM_SEED={{ SEED }} cargo test --locked --workspace --test sim -- seeds --nocapture
 
+# Real processes under faults for MINUTES, judged from outside; as root it may do more: `just nemesis 30 --seed 7`
+nemesis MINUTES="3" *FLAGS:
+    cargo test --locked --workspace --test nemesis -- {{ MINUTES }} {{ FLAGS }}
+
+# Whether each of eight planted faults turns the harness red
+planted *NAMES:
+    cargo test --locked --workspace --features wardmesh-tests/planted-faults --test planted -- {{ NAMES }}
+
 # The documentation of the crates, private items included
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items

@@ -8,6 +8,8 @@ pub mod clock;
 pub mod config;
 pub mod event;
 #[doc(hidden)]
+pub mod fault;
+#[doc(hidden)]
 pub mod golden;
 pub mod id;
 pub mod link;

@@ -1,4 +1,6 @@
-//! `nemesis [MINUTES] [--seed N] [--only N1,N2]`.
+//! `nemesis [MINUTES] [--seed N] [--only N1,N2] [--logs FOLDER]`.
+
+use std::path::PathBuf;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,14 +16,16 @@ pub(crate) struct Arguments {
     pub(crate) seed: u64,
     /// The faults to run, by id; all where it is empty.
     pub(crate) only: Vec<String>,
+    /// Where logs and ledgers are copied to at the end.
+    pub(crate) logs: Option<PathBuf>,
 }
 
 impl Arguments {
     pub(crate) fn read(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut arguments =
-            Self { minutes: MINUTES, seed: u64::from(since.subsec_nanos()), only: Vec::new() };
-        let usage = "usage: nemesis [MINUTES] [--seed N] [--only N1,N2]";
+        let seed = u64::from(since.subsec_nanos());
+        let mut arguments = Self { minutes: MINUTES, seed, only: Vec::new(), logs: None };
+        let usage = "usage: nemesis [MINUTES] [--seed N] [--only N1,N2] [--logs FOLDER]";
         while let Some(word) = words.next() {
             let number = |text: Option<String>| {
                 text.and_then(|text| text.parse().ok()).ok_or_else(|| usage.to_owned())
@@ -32,6 +36,7 @@ impl Arguments {
                     let list = words.next().ok_or(usage)?;
                     arguments.only = list.split(',').map(str::to_owned).collect();
                 }
+                "--logs" => arguments.logs = Some(words.next().ok_or(usage)?.into()),
                 _ => arguments.minutes = number(Some(word))?.max(1),
             }
         }

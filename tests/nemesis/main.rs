@@ -14,6 +14,7 @@
 mod arguments;
 mod ending;
 mod faults;
+mod logs;
 mod mix;
 mod report;
 
@@ -23,7 +24,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use wardmesh_tests::clients::Clients;
 use wardmesh_tests::ground::{Ground, Need};
+use wardmesh_tests::player::Player;
 use wardmesh_tests::rig::{Plan, Rig};
 use wardmesh_tests::watch::Watch;
 
@@ -43,7 +46,7 @@ const SENSORS: usize = 9;
 const EVENTS_PER_SECOND: u64 = 150;
 
 /// Entries between two snapshots: several a minute, so that followers that were away meet them.
-const SNAPSHOT_ENTRIES: u64 = 500;
+pub(crate) const SNAPSHOT_ENTRIES: u64 = 200;
 
 /// The calm at the beginning, against which the throughput under faults is held.
 const CALM: Duration = Duration::from_secs(15);
@@ -93,16 +96,31 @@ fn run(arguments: &Arguments, stopped: &Arc<AtomicBool>) -> anyhow::Result<Repor
         seed: arguments.seed,
     };
     let rig = Rig::raise(plan, Arc::clone(stopped))?;
-    let watch = Watch::default();
+    let player = Arc::new(Player::enrol(&rig, "player", "a")?);
+    rig.players.lock().unwrap().push(player);
+    let (watch, clients) = (Watch::default(), Clients::default());
     std::thread::scope(|scope| {
         watch.begin(scope, &rig);
-        let ran = under_faults(arguments, &rig, &watch);
+        clients.begin(scope, &rig, arguments.seed);
+        let ran = under_faults(arguments, &rig, &watch, &clients);
+        clients.end();
         watch.end();
+        if let Some(folder) = &arguments.logs {
+            logs::copy(&rig, folder)?;
+        }
+        if ran.as_ref().map_or(true, Report::is_red) {
+            logs::show(&rig);
+        }
         ran
     })
 }
 
-fn under_faults(arguments: &Arguments, rig: &Rig, watch: &Watch) -> anyhow::Result<Report> {
+fn under_faults(
+    arguments: &Arguments,
+    rig: &Rig,
+    watch: &Watch,
+    clients: &Clients,
+) -> anyhow::Result<Report> {
     let begun = Instant::now();
     let deadline = begun + Duration::from_secs(arguments.minutes * 60);
     (0..rig.sensors.len()).try_for_each(|sensor| rig.run_sensor(sensor))?;
@@ -117,7 +135,8 @@ fn under_faults(arguments: &Arguments, rig: &Rig, watch: &Watch) -> anyhow::Resu
     mix.run(deadline)?;
     let mixed = (watch.acked() - acked) as f64 / mixed_from.elapsed().as_secs_f64();
     println!("under faults: {mixed:.0} events/s acknowledged");
-    let ending = Ending::reach(rig, watch, &baseline)?;
+    clients.end();
+    let ending = Ending::reach(rig, watch, clients, &baseline)?;
     Ok(Report::new(arguments, rig, watch, &mix, (calm, mixed), ending))
 }
 

@@ -2,7 +2,7 @@
 //! fault comes once in every round, in an order that the seed decides.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, RwLock};
+use std::sync::{Mutex, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use wardmesh_tests::breach::Invariant;
@@ -83,8 +83,9 @@ impl<'a> Mix<'a> {
         let mut turn = 0;
         while self.arguments.wants(LEADER_KILL.id) && due + Duration::from_secs(5) < deadline {
             self.rig.rest(due.saturating_duration_since(Instant::now()))?;
-            let alone = turn % 2 == 0;
-            let _guard = alone.then(|| self.alone.write().unwrap());
+            // Every other time nothing else is going on, if the fault that is under way ends soon.
+            let guard = if turn % 2 == 0 { self.quiet(due + KILL_EVERY / 2)? } else { None };
+            let alone = guard.is_some();
             // A leader that another fault has is waited for, as long as the next kill is not due.
             while Instant::now() < due + KILL_EVERY {
                 let at = Instant::now();
@@ -98,6 +99,17 @@ impl<'a> Mix<'a> {
             due += KILL_EVERY;
         }
         Ok(())
+    }
+
+    /// Keeps all other faults away, once the one that is under way has ended.
+    fn quiet(&self, until: Instant) -> anyhow::Result<Option<RwLockWriteGuard<'_, ()>>> {
+        while Instant::now() < until {
+            if let Ok(guard) = self.alone.try_write() {
+                return Ok(Some(guard));
+            }
+            self.rig.rest(Duration::from_millis(50))?;
+        }
+        Ok(None)
     }
 
     fn deal(&self, deadline: Instant) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wardmesh_tests::breach::{Breach, Invariant};
 use wardmesh_tests::rig::Rig;
+use wardmesh_tests::verdict::Found;
 use wardmesh_tests::watch::Watch;
 
 use crate::arguments::Arguments;
@@ -21,6 +22,9 @@ const EVENTS_PER_SECOND_MIN: u64 = 1_000;
 
 /// The longest time that a round of all other faults takes, seconds: each comes once in it.
 const ROUND_SECONDS: u64 = 165;
+
+/// Changes of the register a minute, without which reads prove little.
+const CHANGES_PER_MINUTE_MIN: u64 = 20;
 
 /// One line of the table.
 struct Row {
@@ -76,6 +80,11 @@ impl Report {
         }
     }
 
+    /// Whether something broke.
+    pub(crate) fn is_red(&self) -> bool {
+        !self.breaches.is_empty()
+    }
+
     /// Why the run says nothing, if it does not.
     fn void(&self) -> Vec<String> {
         let mut why = Vec::new();
@@ -84,12 +93,16 @@ impl Report {
                 why.push(format!("{} happened {} times, {least} are due", row.id, row.count));
             }
         }
+        let changes = self.ending.register.1 as u64;
+        if changes < self.arguments.minutes * CHANGES_PER_MINUTE_MIN {
+            why.push(format!("the register was changed {changes} times only"));
+        }
         if self.mixed < THROUGHPUT_MIN * self.calm {
             why.push(format!("{:.0} events/s under faults, {:.0} before", self.mixed, self.calm));
         }
         let due = self.arguments.minutes * 60 * EVENTS_PER_SECOND_MIN;
-        if self.ending.emitted < due {
-            why.push(format!("{} events were emitted, {due} are due", self.ending.emitted));
+        if self.ending.found.emitted < due {
+            why.push(format!("{} events were emitted, {due} are due", self.ending.found.emitted));
         }
         why
     }
@@ -102,13 +115,15 @@ impl Report {
                 None => println!("{id:<6} LEFT OUT       {what}"),
             }
         }
-        let Ending { emitted, acked, found, history_from, drained, agreed, weights } = &self.ending;
-        println!("\nevents emitted {emitted}, acknowledged {acked}, found by node {found:?}");
+        let Ending { found, register, drained, agreed, weights } = &self.ending;
+        let Found { emitted, acked, events, history_from } = found;
+        println!("\nevents emitted {emitted}, acknowledged {acked}, found by node {events:?}");
         println!("history from log index, by node: {history_from:?}");
         println!("acknowledged events/s: {:.0} calm, {:.0} under faults", self.calm, self.mixed);
         println!("gap after a kill of the leader alone: {}", percentiles(&self.gaps_alone));
         println!("gap after any kill of the leader: {}", percentiles(&self.gaps));
         println!("linearizable reads: {} answered, {} refused", self.reads.0, self.reads.1);
+        println!("register: {} operations, {} of them changes", register.0, register.1);
         println!("drained in {drained:.1?}, agreed after {agreed:.1?}");
         for (node, (before, after)) in weights.iter().enumerate() {
             println!("node {}: {before:?} then {after:?}", node + 1);

@@ -85,7 +85,8 @@ impl Book {
             self.emitted += events;
         }
         match state {
-            "emitted" if !known => {}
+            // After an acknowledgement that a kill came too soon for: it is sent and answered again.
+            "emitted" if !known || batch.acked => {}
             "emitted" => self.strange.push(format!("{spot:?} was emitted twice")),
             "acked" => {
                 self.acked += if batch.acked { 0 } else { events };
@@ -94,6 +95,24 @@ impl Book {
             "rejected" | "readopted" => batch.gone = true,
             other => self.strange.push(format!("{spot:?} is called {other}")),
         }
+    }
+
+    /// Adds what another ledger of the same sensor says: that of a copy of it.
+    pub fn absorb(&mut self, other: Self) {
+        for (spot, theirs) in other.batches {
+            match self.batches.get_mut(&spot) {
+                None => {
+                    self.emitted += theirs.events;
+                    self.acked += if theirs.acked { theirs.events } else { 0 };
+                    self.batches.insert(spot, theirs);
+                }
+                Some(ours) => {
+                    self.acked += if theirs.acked && !ours.acked { ours.events } else { 0 };
+                    ours.acked |= theirs.acked;
+                }
+            }
+        }
+        self.strange.extend(other.strange);
     }
 
     /// Batches that were promised and have no answer yet.

@@ -59,10 +59,16 @@ impl Ground {
         }
     }
 
-    /// Nothing but processes on loopback.
+    /// The same without a network of its own, and without changed clocks.
     #[must_use]
-    pub const fn bare() -> Self {
-        Self { namespaces: false, nft: false, loops: false, strace: false, faketime: None }
+    pub fn on_loopback(self) -> Self {
+        Self { namespaces: false, nft: false, faketime: None, ..self }
+    }
+
+    /// The same with file systems of the nodes' own only where they are needed.
+    #[must_use]
+    pub fn with_only(&self, needs: &[Need]) -> Self {
+        Self { loops: self.loops && needs.contains(&Need::Loop), ..self.clone() }
     }
 
     /// Whether a fault may have this.

@@ -103,12 +103,12 @@ impl Network {
         let chain = |name: &str, end: &str, wanted: bool| {
             let rule =
                 if wanted { format!("ip {end} {{ {others} }} drop;") } else { String::new() };
-            format!("chain {name} {{ type filter hook {name} priority 0; {rule} }}")
+            format!("chain {name} {{ type filter hook {name} priority 0; {rule} }}\n")
         };
         let input = chain("input", "saddr", cut != Cut::Out);
         let output = chain("output", "daddr", cut != Cut::In);
         self.heal(host)?;
-        self.nft(host, &format!("table {TABLE} {{ {input} {output} }}"))
+        self.nft(host, &format!("table {TABLE} {{\n{input}{output}}}\n"))
     }
 
     /// Takes a host's cut away, if it has one.
@@ -116,7 +116,7 @@ impl Network {
     /// # Errors
     /// nft's.
     pub fn heal(&self, host: usize) -> anyhow::Result<()> {
-        self.nft(host, &format!("table {TABLE} {{ }}\ndelete table {TABLE}"))
+        self.nft(host, &format!("table {TABLE} {{ }}\ndelete table {TABLE}\n"))
     }
 
     fn nft(&self, host: usize, text: &str) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use crate::breach::Breaches;
 use crate::door::Door;
 use crate::ground::{Ground, Need};
 use crate::network::Network;
+use crate::player::Player;
 use crate::volume::Volume;
 
 mod node;
@@ -60,6 +61,8 @@ pub struct Rig {
     pub nodes: Vec<Seat>,
     /// The sensors.
     pub sensors: Vec<Post>,
+    /// Sensors that the test plays itself.
+    pub players: Mutex<Vec<Arc<Player>>>,
     volumes: Vec<Volume>,
     /// The network, where there is one: nodes are its first hosts.
     pub network: Option<Network>,
@@ -69,6 +72,8 @@ pub struct Rig {
     pub stopped: Arc<AtomicBool>,
     /// What the machine allows.
     pub ground: Ground,
+    /// The highest id that any node ever had, once one was replaced.
+    highest_id: AtomicU64,
     program: PathBuf,
     folder: tempfile::TempDir,
 }
@@ -134,6 +139,14 @@ impl Rig {
     /// Where loop devices are not allowed here.
     pub fn volume(&self, node: usize) -> anyhow::Result<&Volume> {
         self.volumes.get(node).context("this node has no file system of its own")
+    }
+
+    /// The network.
+    ///
+    /// # Errors
+    /// Where there is none here.
+    pub fn network(&self) -> anyhow::Result<&Network> {
+        self.network.as_ref().context("all processes are on one host")
     }
 
     /// A door to a node with the usual patience.

@@ -56,8 +56,35 @@ impl Volume {
     }
 
     fn mount(&self) -> anyhow::Result<()> {
-        run(&["mount", "-o", "loop", text(&self.image)?, text(&self.folder)?]).map(drop)
+        // What is freed inside is freed outside as well: an image stays as small as what it holds.
+        run(&["mount", "-o", "loop,discard", text(&self.image)?, text(&self.folder)?]).map(drop)
     }
+}
+
+/// What the folder of every run begins with; our process id follows.
+pub const FOLDER: &str = "wardmesh-nemesis-";
+
+/// Takes down and removes what runs left behind that were killed before they could.
+pub fn sweep() {
+    let entries = std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    for folder in entries.map(|entry| entry.path()).filter(|path| is_abandoned(path)) {
+        let nodes = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        for mounted in nodes.map(|node| node.path().join("data")).filter(|path| path.is_dir()) {
+            let _ = text(&mounted).and_then(|mounted| run(&["umount", "-l", mounted]));
+        }
+        // Where something cannot be taken down, its files must not be removed either.
+        let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
+        if !mounts.contains(&*folder.to_string_lossy()) {
+            let _ = std::fs::remove_dir_all(&folder);
+        }
+    }
+}
+
+fn is_abandoned(folder: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let pid = name.strip_prefix(FOLDER).and_then(|rest| rest.split('-').next());
+    let pid = pid.filter(|pid| pid.parse::<u32>().is_ok());
+    pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists())
 }
 
 impl Drop for Volume {

@@ -98,6 +98,11 @@ impl Watch {
         }
     }
 
+    /// A node is replaced by one that knows nothing: its term begins anew.
+    pub fn forget(&self, node: usize) {
+        self.terms.lock().unwrap().remove(&node);
+    }
+
     /// A term is on disk before it is said (Raft paper, figure 2: currentTerm is persistent).
     pub fn term(&self, rig: &Rig, node: usize, term: u64) {
         let mut terms = self.terms.lock().unwrap();
@@ -109,8 +114,9 @@ impl Watch {
         *highest = term.max(*highest);
     }
 
-    /// A read that began when an index was known to be applied somewhere must know it too.
-    fn read(&self, rig: &Rig, node: usize) {
+    /// A linearizable read at a node: one that began when an index was known to be applied somewhere
+    /// must know it too.
+    pub fn read(&self, rig: &Rig, node: usize) {
         let floor = self.known.load(Ordering::Acquire);
         let path = "/api/v1/cluster?consistency=linearizable";
         let answer = rig.door(node).json(path).and_then(|cluster| cluster["applied"].as_u64());

@@ -23,6 +23,7 @@ const COMMON: Layers = &[
     ("id", &["time", "map"]),
     ("clock", &["time"]),
     ("event", &["net", "time"]),
+    ("fault", &[]),
     ("sighting", &["event", "id", "net", "time"]),
     ("wire", &["event", "golden", "id", "net", "sighting", "time"]),
     ("tls", &["id"]),

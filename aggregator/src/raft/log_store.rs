@@ -13,6 +13,7 @@ use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use parking_lot::{Mutex, RwLock};
 use raft_log::RaftLog;
 use raft_log::api::raft_log_writer::RaftLogWriter;
+use wardmesh_common::fault::{Fault, planted};
 use wardmesh_common::space::{Level, Space};
 
 use super::types::{Entry, LogId, TypeConfig, Vote};
@@ -211,7 +212,7 @@ impl LogStore {
 
     fn flush(&self, whom: Whom) -> io::Result<()> {
         let callback = Flushed { whom, fatal: Arc::clone(&self.fatal) };
-        self.write(|log| log.flush(true, Some(callback)))
+        self.write(|log| log.flush(!planted(Fault::SyncSkipped), Some(callback)))
     }
 
     async fn durable(&self) -> io::Result<()> {
@@ -253,6 +254,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
+        if planted(Fault::VoteNotSaved) {
+            return Ok(());
+        }
         self.write(|log| log.save_vote(Ballot(*vote)))?;
         self.durable().await
     }

@@ -64,6 +64,36 @@ impl Mesh {
         Ok(std::fs::remove_dir_all(&node.data)?)
     }
 
+    /// Makes another node of one that does not run, in its place: with this id, certificates of its
+    /// own and another Raft port. Sensors and readers find it where the old one was. Its disk is left
+    /// to whoever calls.
+    ///
+    /// # Errors
+    /// Where it runs, or the files cannot be written.
+    pub fn renew_node(&mut self, index: usize, id: u64) -> anyhow::Result<()> {
+        let node = &self.nodes[index];
+        anyhow::ensure!(node.child.is_none(), "node {} runs", node.id);
+        let folder = node.config.parent().context("a folder")?.to_owned();
+        let raft: SocketAddr = node.raft_address.parse()?;
+        let mut drawn = ports::draw(2)?.into_iter();
+        let mut port = || {
+            let port = drawn.next().context("a port")?;
+            anyhow::Ok(SocketAddr::new(raft.ip(), port.port()))
+        };
+        let (raft, metrics) = (port()?, port()?);
+        let (ingest, http) = (node.ingest_address.parse()?, node.http_address.parse()?);
+        let principal = Principal::Node { cluster: CLUSTER.to_owned(), node: id };
+        for (name, authority) in [("ingest", &self.ingest), ("raft", &self.raft)] {
+            std::fs::remove_dir_all(folder.join(name))?;
+            write_identity(&folder.join(name), &authority.issue(&principal)?)?;
+        }
+        let ports = files::Ports { ingest, raft, http, metrics };
+        files::node_config(&folder, id, &ports, &self.plan.log)?;
+        let node = &mut self.nodes[index];
+        (node.id, node.raft_address) = (id, raft.to_string());
+        Ok(())
+    }
+
     /// Asks a node to end in an orderly way, and waits for it.
     ///
     /// # Errors

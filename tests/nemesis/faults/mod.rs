@@ -1,8 +1,22 @@
 //! The faults: one file each, and a slice. Each says what it needs of the machine, and is left out
 //! loudly where that is missing.
 
+mod all_kill;
+mod clock_jump;
+mod disk_full;
+mod failed_sync;
 mod follower_kill;
+mod half_cut;
 mod leader_kill;
+mod partition;
+mod pause;
+mod power_cut;
+mod power_cut_all;
+mod replays;
+mod rolled_back;
+mod sensor_kill;
+mod snapshot_install;
+mod wiped;
 
 use std::time::Duration;
 
@@ -43,4 +57,20 @@ impl Blow<'_> {
 pub(crate) const LEADER_KILL: &Fault = &leader_kill::FAULT;
 
 /// All others.
-pub(crate) const FAULTS: &[&Fault] = &[&follower_kill::FAULT];
+pub(crate) const FAULTS: &[&Fault] = &[
+    &follower_kill::FAULT,
+    &all_kill::FAULT,
+    &power_cut::FAULT,
+    &power_cut_all::FAULT,
+    &sensor_kill::FAULT,
+    &partition::FAULT,
+    &half_cut::FAULT,
+    &pause::FAULT,
+    &disk_full::FAULT,
+    &failed_sync::FAULT,
+    &clock_jump::FAULT,
+    &wiped::FAULT,
+    &snapshot_install::FAULT,
+    &rolled_back::FAULT,
+    &replays::FAULT,
+];

@@ -23,8 +23,8 @@ pub struct Seat {
     pub door: Door,
     /// What it said last of itself.
     pub view: Mutex<Option<View>>,
-    /// How often it was started.
-    pub lives: AtomicU64,
+    /// The id of the node that sits here now.
+    pub id: AtomicU64,
     claimed: AtomicBool,
     /// Whether it should run.
     up: AtomicBool,
@@ -35,8 +35,8 @@ pub struct Seat {
 pub struct View {
     /// When it was asked.
     pub at: Instant,
-    /// Whom it follows, by place.
-    pub leader: Option<usize>,
+    /// The id of the node that it follows.
+    pub leader: Option<u64>,
     /// Its term.
     pub term: u64,
     /// What it has applied.
@@ -47,10 +47,9 @@ impl View {
     /// Reads `/api/v1/cluster`.
     #[must_use]
     pub fn read(at: Instant, cluster: &Value) -> Option<Self> {
-        let leader = cluster["leader"].as_u64().and_then(|id| usize::try_from(id).ok());
         Some(Self {
             at,
-            leader: leader.and_then(|id| id.checked_sub(1)),
+            leader: cluster["leader"].as_u64(),
             term: cluster["term"].as_u64()?,
             applied: cluster["applied"].as_u64()?,
         })
@@ -67,7 +66,8 @@ pub struct Claim<'a> {
 
 impl<'a> Claim<'a> {
     pub(super) fn of(flag: &'a AtomicBool, place: usize) -> Option<Self> {
-        (!flag.swap(true, Ordering::AcqRel)).then_some(Self { flag, place })
+        // Not `then_some`: one that is made in vain would give the place free when it is dropped.
+        (!flag.swap(true, Ordering::AcqRel)).then(|| Self { flag, place })
     }
 }
 
@@ -78,11 +78,11 @@ impl Drop for Claim<'_> {
 }
 
 impl Seat {
-    pub(super) fn new(door: Door) -> Self {
+    pub(super) fn new(id: u64, door: Door) -> Self {
         Self {
             door,
             view: Mutex::new(None),
-            lives: AtomicU64::new(1),
+            id: AtomicU64::new(id),
             claimed: AtomicBool::new(false),
             up: AtomicBool::new(true),
         }
@@ -136,12 +136,27 @@ impl Rig {
         (self.claimed() == 0).then(|| self.claim(follower)).flatten()
     }
 
+    /// Claims all nodes, or none.
+    #[must_use]
+    pub fn claim_all(&self) -> Option<Vec<Claim<'_>>> {
+        (0..NODES).map(|node| self.claim(node)).collect()
+    }
+
+    /// The nodes beside one.
+    #[must_use]
+    pub fn others(&self, node: usize) -> Vec<usize> {
+        (0..NODES).filter(|other| *other != node).collect()
+    }
+
     /// The node that a majority says it follows, by the watch's last looks.
     #[must_use]
     pub fn leader(&self) -> Option<usize> {
         let named: Vec<_> =
             self.nodes.iter().filter_map(Seat::fresh).filter_map(|view| view.leader).collect();
-        (0..NODES).find(|node| named.iter().filter(|named| *named == node).count() * 2 > NODES)
+        let follow = |id: u64| named.iter().filter(|named| **named == id).count();
+        (0..NODES)
+            .filter(|node| self.nodes[*node].is_up())
+            .find(|node| follow(self.nodes[*node].id.load(Ordering::Acquire)) * 2 > NODES)
     }
 
     /// Waits for such a leader, looking itself.
@@ -176,6 +191,11 @@ impl Rig {
         self.with_mesh(|_| self.nodes[node].up.store(false, Ordering::Release));
     }
 
+    /// From now on it is one again.
+    pub fn expect_life(&self, node: usize) {
+        self.with_mesh(|_| self.nodes[node].up.store(true, Ordering::Release));
+    }
+
     /// How a node has ended by itself, if it has.
     ///
     /// # Errors
@@ -202,7 +222,6 @@ impl Rig {
     pub fn start(&self, node: usize) -> anyhow::Result<()> {
         self.with_mesh(|mesh| {
             mesh.start_node(node)?;
-            self.nodes[node].lives.fetch_add(1, Ordering::AcqRel);
             self.nodes[node].up.store(true, Ordering::Release);
             Ok(())
         })
@@ -225,6 +244,32 @@ impl Rig {
     pub fn restart(&self, node: usize) -> anyhow::Result<()> {
         self.start(node)?;
         self.await_ready(node).map(drop)
+    }
+
+    /// Wipes the disk of a node that does not run, and puts a new node with another id in its place,
+    /// which does not run yet and is no member; returns the ids of both and the new one's address.
+    ///
+    /// # Errors
+    /// Where its files cannot be changed.
+    pub fn renew(&self, node: usize) -> anyhow::Result<(u64, u64, String)> {
+        let new = self.highest_id.fetch_add(1, Ordering::AcqRel) + 1;
+        let old = self.nodes[node].id.swap(new, Ordering::AcqRel);
+        self.with_mesh(|mesh| {
+            // The folder itself may be where a file system is mounted.
+            for entry in std::fs::read_dir(&mesh.nodes()[node].data)?.flatten() {
+                let path = entry.path();
+                let removed = match path.is_dir() {
+                    true => std::fs::remove_dir_all(&path),
+                    false => std::fs::remove_file(&path),
+                };
+                // What belongs to the file system itself stays.
+                removed.or_else(
+                    |cause| if path.ends_with("lost+found") { Ok(()) } else { Err(cause) },
+                )?;
+            }
+            mesh.renew_node(node, new)?;
+            Ok((old, new, mesh.nodes()[node].raft_address.clone()))
+        })
     }
 
     /// The process of a node that runs.

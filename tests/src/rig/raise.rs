@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::door::Door;
 use crate::ground::{Ground, Need};
 use crate::network::Network;
 use crate::shell::run;
-use crate::volume::Volume;
+use crate::volume::{FOLDER, Volume, sweep};
 
 /// What the file system of one node holds at most, bytes; images are sparse.
 const VOLUME_BYTES: u64 = 6 << 30;
@@ -32,8 +32,14 @@ impl Rig {
     ///
     /// # Errors
     /// Where something of it does not work; what was begun is taken down.
-    pub fn raise(plan: Plan, stopped: Arc<AtomicBool>) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("wardmesh-nemesis-").tempdir()?;
+    pub fn raise(mut plan: Plan, stopped: Arc<AtomicBool>) -> anyhow::Result<Self> {
+        sweep();
+        let name = format!("{FOLDER}{}-", std::process::id());
+        let folder = tempfile::Builder::new().prefix(&name).tempdir()?;
+        // A copy, so that a build meanwhile does not change what is started next.
+        let program = folder.path().join("wardmesh-under-test");
+        std::fs::copy(&plan.program, &program)?;
+        plan.program = program;
         let network = network(&plan)?;
         let hosts: Vec<IpAddr> = match &network {
             Some(network) => network.hosts().iter().map(|host| host.address.into()).collect(),
@@ -60,11 +66,13 @@ impl Rig {
             mesh: Mutex::new(mesh),
             nodes: Vec::new(),
             sensors: Vec::new(),
+            players: Mutex::default(),
             volumes,
             network,
             breaches: Breaches::default(),
             stopped,
             ground: plan.ground.clone(),
+            highest_id: AtomicU64::new(NODES as u64),
             program: plan.program.clone(),
             folder,
         };
@@ -89,7 +97,7 @@ impl Rig {
         self.nodes = mesh
             .nodes()
             .iter()
-            .map(|node| Seat::new(Door::new(&node.http_address, token.clone(), EXCHANGE)))
+            .map(|node| Seat::new(node.id, Door::new(&node.http_address, token.clone(), EXCHANGE)))
             .collect();
         SITES.iter().try_for_each(|site| mesh.add_site(site, site))
     }

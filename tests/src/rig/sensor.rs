@@ -46,7 +46,8 @@ impl Post {
         clock: PathBuf,
     ) -> anyhow::Result<Self> {
         let capture = mesh.folder().join(format!("{name}.pcap"));
-        let seed = plan.seed.wrapping_add(number as u64);
+        // The sensors of three sites share a seed: then a pump is at two of them at once, which is found.
+        let seed = plan.seed.wrapping_add(number as u64 / 3);
         let scenario = Scenario {
             devices: 40,
             minutes: MINUTES,
@@ -137,13 +138,53 @@ impl Rig {
     /// Where it cannot.
     pub fn drain_sensor(&self, sensor: usize) -> anyhow::Result<serde_json::Value> {
         let post = &self.sensors[sensor];
-        let empty = self.folder().join(format!("{}.empty.pcap", post.name));
-        std::fs::write(&empty, EMPTY)?;
-        let words = ["replay".into(), empty.into_os_string(), "--speed".into(), "max".into()];
-        let mut child =
+        let words = self.nothing_new()?;
+        let child =
             self.with_mesh(|mesh| mesh.launch_sensor(&post.launcher, &post.files, &words))?;
+        self.drained(child, &post.name)
+    }
+
+    /// Starts a copy of a sensor over a copy of its spool, with a ledger of its own.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn clone_sensor(
+        &self,
+        sensor: usize,
+        spool: &Path,
+        ledger: &Path,
+        words: Option<&[OsString]>,
+    ) -> anyhow::Result<Child> {
+        let post = &self.sensors[sensor];
+        let mut launcher = post.launcher.clone();
+        let mut folder = OsString::from("WARDMESH__SPOOL__FOLDER=");
+        folder.push(spool);
+        launcher.push(folder);
+        let files = SensorFiles { ledger: ledger.to_owned(), ..post.files.clone() };
+        let run = ["run".into()];
+        let words = words.unwrap_or(&run);
+        self.with_mesh(|mesh| mesh.launch_sensor(&launcher, &files, words))
+    }
+
+    /// Has a stopped copy send what its spool holds, and nothing new.
+    ///
+    /// # Errors
+    /// Where it cannot.
+    pub fn drain_clone(&self, sensor: usize, spool: &Path, ledger: &Path) -> anyhow::Result<()> {
+        let words = self.nothing_new()?;
+        let child = self.clone_sensor(sensor, spool, ledger, Some(&words))?;
+        self.drained(child, &format!("the copy of {}", self.sensors[sensor].name)).map(drop)
+    }
+
+    fn nothing_new(&self) -> anyhow::Result<[OsString; 4]> {
+        let empty = self.folder().join("empty.pcap");
+        std::fs::write(&empty, EMPTY)?;
+        Ok(["replay".into(), empty.into_os_string(), "--speed".into(), "max".into()])
+    }
+
+    fn drained(&self, mut child: Child, name: &str) -> anyhow::Result<serde_json::Value> {
         let mut running = || child.is_running().unwrap_or(false);
-        self.until(&format!("{} drains", post.name), DRAIN, || !running())?;
+        self.until(&format!("{name} drains"), DRAIN, || !running())?;
         Ok(serde_json::from_str(&child.finish()?)?)
     }
 }

@@ -108,7 +108,8 @@ impl Consensus {
         let clock = Arc::new(StampClock::new());
         let observed = Observed { machine, clock: Arc::clone(&clock), standing };
         let (standing, machine) = (Arc::clone(&observed.standing), Arc::new(observed));
-        let state_machine = StateMachine::new(machine, Arc::clone(&snapshots));
+        let state_machine =
+            StateMachine::new(machine, Arc::clone(&snapshots)).or_end(end_process());
         let network = Network::new(Arc::clone(&peers));
         let raft = Raft::new(settings.node_id, config, network, storage, state_machine).await;
         let raft = raft.map_err(|cause| StartError::Consensus(cause.to_string()))?;
@@ -187,6 +188,9 @@ fn open_blocking(settings: &Settings) -> Result<(LogStore, Arc<Snapshots>), Star
     let Settings { data, node_id, space, .. } = settings;
     volume::claim(data, *node_id)?;
     let failed = |what| move |cause| StartError::Storage { what, cause };
+    // Who was removed opens and binds nothing.
+    let standing = Standing::open(data, *node_id).map_err(failed("marks"))?;
+    drop(standing.map_err(StartError::Removed)?);
     let log = LogStore::open(&data.join("raft/log"), end_process()).map_err(failed("log"))?;
     let log = log.on(Arc::clone(space));
     let snapshots = Snapshots::open(&data.join("raft/snapshots")).map_err(failed("snapshots"))?;
