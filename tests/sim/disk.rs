@@ -206,7 +206,7 @@ impl Rack for MountedTable {
         Box::new(found.into_iter())
     }
 
-    fn len(&self) -> usize {
+    fn count(&self) -> usize {
         self.on.disk.lock().spool.current.get(&self.name).map_or(0, BTreeMap::len)
     }
 }

@@ -55,7 +55,7 @@ pub trait Rack: Debug + Send + Sync {
     fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Rows<'_>;
 
     /// How many rows there are.
-    fn len(&self) -> usize;
+    fn count(&self) -> usize;
 }
 
 /// One table; clones share it.
@@ -107,6 +107,6 @@ impl Table {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.0.count()
     }
 }

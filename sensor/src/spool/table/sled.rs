@@ -114,7 +114,7 @@ impl Rack for sled::Tree {
         }))
     }
 
-    fn len(&self) -> usize {
-        Self::len(self)
+    fn count(&self) -> usize {
+        self.len()
     }
 }
