@@ -20,13 +20,21 @@ lint:
 test *FILTER:
     cargo test --locked --workspace {{ FILTER }}
 
+# The whole system in one process under SEEDS seeds: crashes, partitions, lost disks, new members
+sim SEEDS="200":
+    WARDMESH_SIM_SEEDS={{ SEEDS }} cargo test --locked --workspace --test sim -- seeds --nocapture
+
+# One seed of the simulation, bit for bit, every step printed
+sim-seed SEED:
+    WARDMESH_SIM_SEED={{ SEED }} cargo test --locked --workspace --test sim -- seeds --nocapture
+
 # Real processes under faults for MINUTES, judged from outside; as root it may do more: `just nemesis 30 --seed 7`
 nemesis MINUTES="3" *FLAGS:
-    cargo test --locked -p wardmesh-tests --test nemesis -- {{ MINUTES }} {{ FLAGS }}
+    cargo test --locked --workspace --test nemesis -- {{ MINUTES }} {{ FLAGS }}
 
 # Whether each of eight planted faults turns the harness red
 planted *NAMES:
-    cargo test --locked -p wardmesh-tests --features planted-faults --test planted -- {{ NAMES }}
+    cargo test --locked --workspace --features wardmesh-tests/planted-faults --test planted -- {{ NAMES }}
 
 # The documentation of the crates, private items included
 doc:

@@ -88,6 +88,7 @@ impl Aggregator {
             replica: Arc::clone(&replica),
             consensus: Arc::clone(&consensus),
             archive_bytes: config.retention.archive_bytes,
+            space: Arc::clone(&space),
         };
         let tasks = vec![
             tokio::spawn(backfill.run(stopping.clone())),

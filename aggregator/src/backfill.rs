@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use wardmesh_common::id::NodeId;
+use wardmesh_common::space::Space;
 
 use crate::raft::consensus::{Consensus, HistoryError};
 use crate::raft::rpc::{HistoryFile, HistoryName};
@@ -39,6 +40,8 @@ pub struct Backfill {
     pub consensus: Arc<Consensus>,
     /// Bytes of archive that are kept.
     pub archive_bytes: u64,
+    /// The room on the volume.
+    pub space: Arc<Space>,
 }
 
 /// Why nothing was fetched.
@@ -139,6 +142,11 @@ impl Backfill {
         let here = self.replica.store().archive().bytes();
         if here + file.bytes > self.archive_bytes / 8 * EIGHTHS_FETCHED {
             tracing::debug!(from, "older history would exceed the retention");
+            return Ok(false);
+        }
+        // Twice: what overlaps is copied.
+        if !self.space.fits(file.bytes.saturating_mul(2)) {
+            tracing::debug!(from, "there is no room for older history");
             return Ok(false);
         }
         self.fetch(peer, file).await?;

@@ -1,14 +1,16 @@
 //! Load as sensors make it: enrolled, over QUIC with their own certificates, in the wire's own words,
 //! but from memory instead of a spool. What is sent and when is the bench's business.
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use bytes::Bytes;
 use quinn::{ClientConfig, Connection, Endpoint, IdleTimeout};
 use serde_json::json;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use wardmesh_cli::local::{CLUSTER, Mesh};
 use wardmesh_common::event::Event;
@@ -140,24 +142,18 @@ impl Batches {
 }
 
 /// A connection of one sensor on which both lanes are open.
+///
+/// Like a sensor it sends again what the node could not take, from the first such batch on.
 pub struct Session {
-    /// Where batches go.
-    pub sending: Sending,
-    /// Where their receipts come from.
-    pub receiving: Receiving,
-}
-
-/// The near end of the bulk lane.
-pub struct Sending {
     send: Sender,
+    receipts: mpsc::UnboundedReceiver<Receipt>,
+    /// What is not acknowledged yet, and when it was first sent.
+    under_way: VecDeque<(Bytes, Instant)>,
+    /// Answers to come that are about batches which were sent again since.
+    stale: usize,
     // The other lane stays open as long as this one.
-    _urgent: (Sender, Receiver),
+    _urgent: Stream,
     connection: Connection,
-}
-
-/// The far end's answers.
-pub struct Receiving {
-    receive: Receiver,
 }
 
 /// A socket for sensors' connections; they may share one.
@@ -189,9 +185,91 @@ impl Session {
             endpoint.connect_with(config, address.parse()?, &tls::server_name(CLUSTER))?;
         let connection = timeout(PATIENCE, connecting).await.context("no answer")??;
         let urgent = lane(&connection, enrolled.sensor, Lane::Urgent, epoch).await?;
-        let (send, receive) = lane(&connection, enrolled.sensor, Lane::Bulk, epoch).await?;
-        let sending = Sending { send, _urgent: urgent, connection };
-        Ok(Self { sending, receiving: Receiving { receive } })
+        let Stream { send, receive } =
+            lane(&connection, enrolled.sensor, Lane::Bulk, epoch).await?;
+        let (told, receipts) = mpsc::unbounded_channel();
+        tokio::spawn(read(receive, told));
+        let under_way = VecDeque::new();
+        Ok(Self { send, receipts, under_way, stale: 0, _urgent: urgent, connection })
+    }
+
+    /// Batches that are not acknowledged yet.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// Sends a sealed batch.
+    ///
+    /// # Errors
+    /// Where the connection is gone.
+    pub async fn send(&mut self, batch: Bytes) -> anyhow::Result<()> {
+        self.under_way.push_back((batch.clone(), Instant::now()));
+        Ok(link::send(&mut self.send, clock::now(), batch).await?)
+    }
+
+    /// The next receipt; may be given up and asked for again.
+    ///
+    /// # Errors
+    /// Where the connection is gone.
+    pub async fn receipt(&mut self) -> anyhow::Result<Receipt> {
+        self.receipts.recv().await.context("the node has ended the lane")
+    }
+
+    /// Acts on a receipt: how long the oldest batch took where it is acknowledged. Must not be given up
+    /// half-way.
+    ///
+    /// # Errors
+    /// Where the connection is gone, or a batch was rejected.
+    pub async fn act(&mut self, receipt: Receipt) -> anyhow::Result<Option<Duration>> {
+        if self.stale > 0 {
+            self.stale -= 1;
+            return Ok(None);
+        }
+        match receipt.outcome {
+            Outcome::Acknowledged(_) => {
+                let (_, sent) = self.under_way.pop_front().context("a receipt for no batch")?;
+                return Ok(Some(sent.elapsed()));
+            }
+            Outcome::Gap(_) => {}
+            Outcome::Unavailable(retry_after) => {
+                tokio::time::sleep(Duration::from_millis(retry_after.into())).await;
+            }
+            Outcome::Rejected(reason) => anyhow::bail!("batch {}: {reason}", receipt.seq),
+        }
+        self.stale = self.under_way.len().saturating_sub(1);
+        for (batch, _) in &self.under_way {
+            link::send(&mut self.send, clock::now(), batch.clone()).await?;
+        }
+        Ok(None)
+    }
+
+    /// Waits until the oldest batch is acknowledged.
+    ///
+    /// # Errors
+    /// As [`act`](Self::act).
+    pub async fn settle(&mut self) -> anyhow::Result<Duration> {
+        loop {
+            let receipt = self.receipt().await?;
+            if let Some(took) = self.act(receipt).await? {
+                return Ok(took);
+            }
+        }
+    }
+
+    /// Ends the session.
+    pub fn close(self) {
+        self.connection.close(0_u32.into(), b"");
+    }
+}
+
+/// Reads in a task of its own: reading a frame must not be given up half-way.
+async fn read(mut receive: Receiver, told: mpsc::UnboundedSender<Receipt>) {
+    while let Ok(Some((_, frame))) = link::receive(&mut receive).await {
+        let Ok(Message::Receipt(receipt)) = Message::open(&frame) else { return };
+        if told.send(receipt).is_err() {
+            return;
+        }
     }
 }
 
@@ -200,13 +278,14 @@ async fn lane(
     sensor: SensorId,
     lane: Lane,
     epoch: u64,
-) -> anyhow::Result<(Sender, Receiver)> {
+) -> anyhow::Result<Stream> {
     let Stream { mut send, mut receive } = connection.open_bi().await?.into();
     let at = clock::now();
     let hello = Message::Hello(Hello {
         cluster: None,
         sensor: sensor.0,
         epoch,
+        tails: Vec::new(),
         held: Vec::new(),
         version_min: 1,
         version_max: 1,
@@ -218,48 +297,7 @@ async fn lane(
     let answer = timeout(PATIENCE, link::receive(&mut receive)).await.context("no welcome")??;
     let (_, frame) = answer.context("the stream was finished before the welcome")?;
     match Message::open(&frame)? {
-        Message::Welcome(_) => Ok((send, receive)),
+        Message::Welcome(_) => Ok(Stream { send, receive }),
         other => anyhow::bail!("not welcome: {other:?}"),
-    }
-}
-
-impl Sending {
-    /// Sends a sealed batch.
-    ///
-    /// # Errors
-    /// Where the connection is gone.
-    pub async fn send(&mut self, batch: Bytes) -> anyhow::Result<()> {
-        Ok(link::send(&mut self.send, clock::now(), batch).await?)
-    }
-
-    /// Ends the session.
-    pub fn close(self) {
-        self.connection.close(0_u32.into(), b"");
-    }
-}
-
-impl Receiving {
-    /// The next receipt: one a batch, in their order. `None` where the node has ended the lane.
-    ///
-    /// # Errors
-    /// Where the connection is gone, or the node says something else.
-    pub async fn next(&mut self) -> anyhow::Result<Option<Receipt>> {
-        let Some((_, frame)) = link::receive(&mut self.receive).await? else { return Ok(None) };
-        match Message::open(&frame)? {
-            Message::Receipt(receipt) => Ok(Some(receipt)),
-            other => anyhow::bail!("a receipt was due: {other:?}"),
-        }
-    }
-
-    /// Waits for the receipt of the next batch, which must be an acknowledgement.
-    ///
-    /// # Errors
-    /// Where it is anything else.
-    pub async fn acknowledged(&mut self) -> anyhow::Result<()> {
-        let receipt = self.next().await?.context("the lane was ended")?;
-        match receipt.outcome {
-            Outcome::Acknowledged(_) => Ok(()),
-            other => anyhow::bail!("batch {} was not acknowledged: {other:?}", receipt.seq),
-        }
     }
 }

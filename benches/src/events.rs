@@ -44,8 +44,8 @@ fn each(path: &Path, mut take: impl FnMut(&mut Vec<Event>)) -> anyhow::Result<()
     Ok(())
 }
 
-/// The `number`th event of a network of `devices` stations: of ten, three sightings, five flows, one
-/// DHCP and one DICOM observation. The events of one turn of all devices name each of them once.
+/// The `number`th event of a network of `devices` stations: of ten, three sightings, four flows,
+/// and one observation each of TLS, DHCP and DICOM. The events of one turn of all devices name each of them once.
 #[must_use]
 pub fn mixed(number: u64, devices: u64, at: Timestamp) -> Event {
     let station = number % devices;
@@ -74,16 +74,30 @@ pub fn event_of(station: u64, kind: u64, number: u64, at: Timestamp) -> Event {
         Peer { mac: Some(MacAddress([0, 0x50, 0x56, 0, 0, 1])), ip: Some(ip(99)), port: None };
     match kind {
         0..3 => event,
-        3..8 => Event {
+        3..7 => Event {
             kind: EventKind::Flow,
             peer: Some(Peer { port: Some(443), ..peer }),
             service: Some(service(443, "tls")),
             counters: vec![
-                count("packets_out", 12),
-                count("packets_in", 14),
-                count("bytes_out", number),
-                count("bytes_in", 9_000),
+                count("packets", 12 + number % 900),
+                count("bytes", number * 64),
+                count("peer_packets", 14 + number % 700),
+                count("peer_bytes", number * 812),
+                count("duration_ms", number % 60_000),
             ],
+            ..event
+        },
+        7 => Event {
+            kind: EventKind::Observation,
+            peer: Some(Peer { port: Some(443), ..peer }),
+            service: Some(service(443, "tls")),
+            attributes: vec![
+                said("tls.sni", format!("records-{}.st-jude.example.org", number % 97)),
+                said("tls.alpn", "h2".to_owned()),
+                said("tls.version", "1.3".to_owned()),
+                said("tls.ja4", format!("t13d1516h2_8daaf6152771_{number:012x}")),
+            ],
+            counters: Vec::new(),
             ..event
         },
         8 => Event {
@@ -102,8 +116,10 @@ pub fn event_of(station: u64, kind: u64, number: u64, at: Timestamp) -> Event {
             peer: Some(Peer { port: Some(104), ..peer }),
             service: Some(service(104, "dicom")),
             attributes: vec![
+                said("dicom.role", "scu".to_owned()),
                 said("dicom.calling_ae", format!("CT_{station}")),
                 said("dicom.called_ae", "PACS".to_owned()),
+                Attribute { key: "dicom.abstract_syntax".into(), values: syntaxes() },
                 said("dicom.implementation_class_uid", "1.2.276.0.7230010.3.0.3.6.7".to_owned()),
                 said("dicom.implementation_version", "OFFIS_DCMTK_367".to_owned()),
             ],
@@ -111,6 +127,11 @@ pub fn event_of(station: u64, kind: u64, number: u64, at: Timestamp) -> Event {
             ..event
         },
     }
+}
+
+/// CT Image Storage and what goes with it (PS3.4, annex B).
+fn syntaxes() -> Vec<String> {
+    ["2", "7", "88.67"].map(|end| format!("1.2.840.10008.5.1.4.1.1.{end}")).into()
 }
 
 fn service(port: u16, protocol: &'static str) -> Service {

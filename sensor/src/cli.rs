@@ -11,6 +11,7 @@ use wardmesh_common::{shutdown, telemetry};
 
 use crate::config::{Config, Speed};
 use crate::dissect::DISSECTORS;
+use crate::feed::FeedError;
 use crate::inspect::{self, Format};
 use crate::sensor::{EXIT_IO, Sensor, SpoolFailed, random_key, wait_for_room};
 use crate::spool::{Spool, SpoolError};
@@ -147,15 +148,22 @@ fn exit(done: anyhow::Result<u8>) -> ExitCode {
             if cause.is::<ConfigError>() {
                 return ExitCode::from(EXIT_CODE);
             }
-            let of_the_disk = |cause: &(dyn std::error::Error + 'static)| {
-                cause.is::<SpoolFailed>() || cause.is::<SpoolError>()
-            };
-            match cause.chain().any(of_the_disk) {
+            match of_the_disk(&cause) {
                 true => ExitCode::from(EXIT_IO),
                 false => ExitCode::FAILURE,
             }
         }
     }
+}
+
+/// Whether the spool's disk failed, and not something else about it.
+fn of_the_disk(cause: &anyhow::Error) -> bool {
+    let spool = match cause.downcast_ref::<FeedError>() {
+        Some(FeedError::Spool(spool)) => Some(spool),
+        _ => cause.downcast_ref::<SpoolError>(),
+    };
+    let failed = matches!(spool, Some(SpoolError::Io { .. } | SpoolError::Closed));
+    failed || cause.is::<SpoolFailed>()
 }
 
 fn inspect(args: &Inspect) -> anyhow::Result<u8> {

@@ -93,9 +93,7 @@ impl SpoolConfig {
         1024 * 1024 * 1024
     }
 
-    /// See `reserve_bytes`.
-    #[must_use]
-    pub fn default_reserve() -> u64 {
+    fn default_reserve() -> u64 {
         64 * 1024 * 1024
     }
 }

@@ -276,9 +276,10 @@ impl Spool {
 
     /// Numbers what an epoch still holds in a lane anew under the current one: its sequence cannot go
     /// on at the aggregator. The current epoch itself is followed by a new random one. Nothing of that
-    /// lane may be sent before [`settled`](Self::settled), or it would be applied twice.
-    pub fn readopt(&self, lane: Lane, epoch: u64, renewed: u64) {
-        self.order(Order::Readopt { lane, epoch, renewed });
+    /// lane may be sent before [`settled`](Self::settled), or it would be applied twice. Batches before
+    /// `undecided` may have been applied, which nobody can tell: they become dead letters.
+    pub fn readopt(&self, lane: Lane, epoch: u64, renewed: u64, undecided: u64) {
+        self.order(Order::Readopt { lane, epoch, renewed, undecided });
     }
 
     /// Completes when everything that was asked of the writer is done, or it has failed.
@@ -325,6 +326,14 @@ impl Spool {
     #[must_use]
     pub fn epochs(&self) -> Epochs {
         self.store.epochs()
+    }
+
+    /// The last place that each of the epochs has in a lane, for the hello: what the current one has
+    /// sealed, what the others still have.
+    #[must_use]
+    pub fn tails(&self, lane: Lane, epochs: &Epochs) -> Vec<u64> {
+        let held = epochs.held.iter().map(|epoch| self.store.tail(lane, *epoch));
+        std::iter::once(self.tail(lane)).chain(held).collect()
     }
 
     /// Changes whenever batches were emitted; closed once the spool has failed.

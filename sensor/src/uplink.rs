@@ -19,6 +19,7 @@ use crate::spool::Spool;
 mod backoff;
 pub mod dial;
 mod lane;
+mod marks;
 mod session;
 mod window;
 

@@ -169,7 +169,26 @@ fn full_volumes_lose_nothing_and_go_on_by_themselves() {
     cluster.until("all are named, with room again", |world| {
         (0..NODES).all(|node| is_named(world, node, true))
     });
+    a_start_waits_for_room(&mut cluster, follower);
     finish(cluster, site, sensor);
+}
+
+fn a_start_waits_for_room(cluster: &mut Cluster, node: usize) {
+    cluster.world.kill(node);
+    cluster.fill(node);
+    cluster.world.mesh.start_node(node).unwrap();
+    cluster.until("the start waits and says so", |world| {
+        let ready = probe(world, node, "/readyz");
+        ready.is_some_and(|(status, text)| status == 503 && text.contains("waits for it"))
+    });
+    for (path, status) in [("/livez", 200), ("/startupz", 503), ("/api/v1/devices", 507)] {
+        let answer = probe(&cluster.world, node, path).unwrap();
+        assert_eq!(answer.0, status, "{path}: {}", answer.1);
+    }
+    assert_eq!(cluster.restarts[node], 0);
+    cluster.grow(node);
+    let took = cluster.until_whole(node, (node + 1) % NODES);
+    eprintln!("start: whole {took:?} after there was room");
 }
 
 fn finish(mut cluster: Cluster, site: Site, sensor: Child) {

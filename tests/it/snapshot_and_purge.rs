@@ -1,7 +1,7 @@
 //! Snapshots are made and the log is purged while sensors send; a node that was away meanwhile
 //! catches up by snapshot, fetches the history that it lacks, and answers like the others.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use wardmesh_cli::api::Query;
 
 use crate::harness::{NODES, World, drained, judge, scenario, wait_until};
@@ -56,6 +56,20 @@ fn a_node_that_was_away_catches_up_after_a_purge() {
         let snapshots = std::fs::read_dir(world.data(*node, "raft/snapshots")).unwrap().count();
         assert!(snapshots > 0, "node {node} has no snapshot");
     }
+
+    // A node that never had anything, taken in under a new id.
+    let new = world.mesh.add_node(4).unwrap();
+    let address = json!({ "address": world.mesh.nodes()[new].raft_address });
+    let client = world.mesh.nodes()[others[0]].client();
+    let member = client.post("/api/v1/cluster/members", &address).unwrap();
+    wait_until("the new member votes", || {
+        member["role"] == "voter"
+            || client
+                .post("/api/v1/cluster/members/4/promote", &json!({}))
+                .is_ok_and(|member| member["role"] == "voter")
+    });
+    await_history(&world, new);
+    answers_the_same(&world, others[0], new);
 
     // All of them start again from a snapshot, a short log and the archive.
     (0..NODES).for_each(|node| world.kill(node));

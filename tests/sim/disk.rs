@@ -69,6 +69,12 @@ impl<S: Clone, W: Step<S>> Platter<S, W> {
         self.current = self.durable.clone();
         lost
     }
+
+    /// Changes what is on the disk as no disk should.
+    pub(crate) fn damage(&mut self, damage: impl FnOnce(&mut S)) {
+        damage(&mut self.durable);
+        self.current = self.durable.clone();
+    }
 }
 
 /// The tables of a spool.

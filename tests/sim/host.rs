@@ -17,7 +17,7 @@ use crate::node::Running;
 
 /// What a host is for.
 pub(crate) enum Role {
-    Node { log: LogDisk, snapshots: PathBuf, running: Running },
+    Node { log: LogDisk, data: PathBuf, running: Running },
     Sensor { disk: Arc<Mutex<SensorDisk>>, seen: Arc<AtomicU64>, busy: Arc<AtomicBool> },
 }
 

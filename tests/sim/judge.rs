@@ -57,6 +57,10 @@ pub(crate) enum Fact<'a> {
     ReadBegan { read: u64 },
     /// It was answered as of an index.
     ReadEnded { read: u64, node: u64, index: u64 },
+    /// A node stopped by itself; `retired` says that it is no member any more.
+    Stopped { node: u64, why: &'a str, retired: bool },
+    /// Tasks panicked.
+    Panicked { tasks: u64 },
     /// All faults are over, and so is the time to settle.
     Ended(&'a Ending),
 }

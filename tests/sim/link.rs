@@ -61,14 +61,21 @@ struct HalfState {
 
 impl Half {
     /// Sends a chunk, or the end, behind what is under way.
-    fn push(self: &Arc<Self>, link: &Arc<Link>, from: usize, net: &mut Network, chunk: Option<Bytes>) {
+    fn push(
+        self: &Arc<Self>,
+        link: &Arc<Link>,
+        from: usize,
+        net: &mut Network,
+        chunk: Option<Bytes>,
+    ) {
         let due = {
             let mut state = self.state.lock();
             state.last_due = state.last_due.max(clock::now() + net.delay());
             state.under_way.push_back(chunk.clone());
             state.last_due
         };
-        let what = chunk.as_deref().map_or(("end", 0), |bytes| ("data", crate::trace::digest(bytes)));
+        let what =
+            chunk.as_deref().map_or(("end", 0), |bytes| ("data", crate::trace::digest(bytes)));
         let (half, link) = (Arc::clone(self), Arc::clone(link));
         let ends = (link.hosts[from], link.hosts[1 - from]);
         net.send(due, ends, what, true, move |_| half.arrive(&link, 1 - from));

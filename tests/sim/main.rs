@@ -17,8 +17,35 @@ mod log;
 mod nemesis;
 mod network;
 mod node;
+mod operator;
 mod plant;
-mod sensor;
+mod planted;
+mod replay;
 mod seeds;
+mod sensor;
 mod trace;
 mod world;
+
+use std::cell::Cell;
+use std::sync::Once;
+
+thread_local! {
+    static PANICS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How many tasks have panicked on this thread.
+fn panics() -> u64 {
+    PANICS.get()
+}
+
+/// Counts panics from now on: a task's would only be seen by who waits for it.
+fn count_panics() {
+    static HOOKED: Once = Once::new();
+    HOOKED.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |what| {
+            PANICS.set(PANICS.get() + 1);
+            before(what);
+        }));
+    });
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::dice::Dice;
 use crate::host::Role;
 use crate::network::{HostId, Weather};
+use crate::operator::Operator;
 use crate::world::World;
 
 /// A kind of fault.
@@ -42,9 +43,15 @@ enum Kind {
     Freeze,
     /// The leader hands over.
     HandOver,
+    /// A member's disk is lost for good: another node takes its place under a new id.
+    LoseDisk,
+    /// A node more becomes a voter, or one of more than three goes.
+    Resize,
+    /// A node that was removed comes back with its old disk.
+    Return,
 }
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 17] = [
     Kind::Crash,
     Kind::CrashLeader,
     Kind::CrashAll,
@@ -59,6 +66,9 @@ const KINDS: [Kind; 14] = [
     Kind::Jump,
     Kind::Freeze,
     Kind::HandOver,
+    Kind::LoseDisk,
+    Kind::Resize,
+    Kind::Return,
 ];
 
 /// Wall clocks jump by a minute, an hour, a year, or to 1970 and before, in seconds.
@@ -81,6 +91,7 @@ pub(crate) struct Nemesis {
     undo: BTreeMap<(Duration, u64), Undo>,
     undone: u64,
     done: Vec<String>,
+    operator: Operator,
 }
 
 impl Nemesis {
@@ -90,7 +101,8 @@ impl Nemesis {
         kinds.truncate(dice.between(1..7) as usize);
         let gap = dice.pick(&[300, 1_000, 3_000]);
         let (undo, done) = (BTreeMap::new(), vec![format!("{kinds:?} every {gap} ms")]);
-        Self { dice, kinds, next: from, over: from + span, gap, undo, undone: 0, done }
+        let operator = Operator::new(dice.fork(1));
+        Self { dice, kinds, next: from, over: from + span, gap, undo, undone: 0, done, operator }
     }
 
     /// The faults so far, in words.
@@ -107,6 +119,8 @@ impl Nemesis {
             self.undo(world, undo);
         }
         self.after_fuses(world);
+        self.after_exits(world);
+        self.operator.work(world);
         if self.dice.chance(30) {
             let node = self.node(world);
             world.read(node);
@@ -126,6 +140,19 @@ impl Nemesis {
         world.note(format_args!("nemesis rests"));
         for undo in std::mem::take(&mut self.undo).into_values() {
             self.undo(world, undo);
+        }
+    }
+
+    /// Goes on with what an operator had begun; whether all of it is done.
+    pub(crate) fn operate(&mut self, world: &mut World) -> bool {
+        self.operator.work(world);
+        self.operator.is_idle()
+    }
+
+    /// A node that stopped is started again, as whatever supervises it would.
+    fn after_exits(&mut self, world: &mut World) {
+        for node in world.take_stopped() {
+            self.later(world, 500..2_000, Undo::Start(node));
         }
     }
 
@@ -191,6 +218,9 @@ impl Nemesis {
             Kind::Jump => self.jump(world),
             Kind::Freeze => self.freeze(world),
             Kind::HandOver => self.hand_over(world),
+            Kind::LoseDisk => self.operator.lose_disk(world),
+            Kind::Resize => self.operator.resize(world),
+            Kind::Return => self.come_back(world),
         }
     }
 
@@ -294,6 +324,17 @@ impl Nemesis {
             host.frozen_until = Some(thaw);
         }
         format!("{host} for {span:?}")
+    }
+
+    fn come_back(&mut self, world: &mut World) -> String {
+        let gone: Vec<_> = world.retired.iter().copied().collect();
+        let back: Vec<_> = gone.into_iter().filter(|id| world.hosts.contains_key(id)).collect();
+        if back.is_empty() {
+            return "nobody".to_owned();
+        }
+        let back = self.dice.pick(&back);
+        world.start(back);
+        back.to_string()
     }
 
     fn hand_over(&mut self, world: &mut World) -> String {

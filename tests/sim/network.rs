@@ -22,6 +22,9 @@ use crate::trace::{self, digest};
 /// A host: nodes from 1, sensors from 101.
 pub(crate) type HostId = u64;
 
+/// The first sensor.
+pub(crate) const SENSORS_FROM: HostId = 101;
+
 /// Between two attempts to get a link's bytes through a cut.
 const AGAIN: Range<u64> = 50..400;
 
@@ -53,6 +56,8 @@ pub(crate) struct Door {
 pub(crate) struct Inbound {
     pub(crate) from: HostId,
     pub(crate) bytes: Bytes,
+    /// What follows it: a snapshot's file.
+    pub(crate) file: Bytes,
     /// `None` for the second copy of a call.
     pub(crate) answer: Option<Answer>,
 }
@@ -149,9 +154,9 @@ impl Network {
     }
 
     /// A call from one node to another; nothing is answered where it gets lost.
-    fn call(&mut self, ends: (HostId, HostId), bytes: Bytes, answer: Answer) {
+    fn call(&mut self, ends: (HostId, HostId), call: (Bytes, Bytes), answer: Answer) {
         let at = clock::now() + self.delay();
-        let what = ("call", digest(&bytes));
+        let what = (name(&call.0), digest(&call.0));
         if self.dice.chance(self.weather.loss) {
             if self.dice.chance(500) {
                 let lost = Err(CallError::Lost("the connection was lost".to_owned()));
@@ -162,18 +167,23 @@ impl Network {
             return;
         }
         if self.dice.chance(self.weather.twice) {
-            let (again, copy) = (at + self.delay() * 4, bytes.clone());
+            let (again, copy) = (at + self.delay() * 4, call.clone());
             self.send(again, ends, ("copy", what.1), false, move |network| {
                 network.knock(ends, copy, None);
             });
         }
-        self.send(at, ends, what, false, move |network| network.knock(ends, bytes, Some(answer)));
+        self.send(at, ends, what, false, move |network| network.knock(ends, call, Some(answer)));
     }
 
-    fn knock(&mut self, (from, to): (HostId, HostId), bytes: Bytes, answer: Option<Answer>) {
+    fn knock(
+        &mut self,
+        (from, to): (HostId, HostId),
+        (bytes, file): (Bytes, Bytes),
+        answer: Option<Answer>,
+    ) {
         if let Some(door) = self.doors.get(&to) {
             // The host may be about to go down.
-            let _ = door.calls.send(Inbound { from, bytes, answer });
+            let _ = door.calls.send(Inbound { from, bytes, file, answer });
         }
     }
 
@@ -188,6 +198,19 @@ impl Network {
     }
 }
 
+/// What a call asks, by its kind: the second byte of a request.
+fn name(request: &[u8]) -> &'static str {
+    match request.get(1) {
+        Some(1) => "append",
+        Some(2 | 3) => "vote",
+        Some(4) => "snapshot",
+        Some(6) => "submit",
+        Some(7) => "propose",
+        Some(8) => "read-index",
+        _ => "call",
+    }
+}
+
 /// A node's way to the others.
 pub(crate) struct Wire {
     pub(crate) from: HostId,
@@ -199,12 +222,13 @@ impl Carrier for Wire {
         &'a self,
         peer: &'a Peer,
         request: Bytes,
+        file: Bytes,
     ) -> BoxFuture<'a, Result<Bytes, CallError>> {
         let named = peer.address.split([':', '-']).nth(1).and_then(|id| id.parse().ok());
         let to = named.expect("an address of the simulation");
         let (answer, answered) = oneshot::channel();
         // Its length comes first on a stream.
-        self.network.lock().call((self.from, to), request.slice(4..), answer);
+        self.network.lock().call((self.from, to), (request.slice(4..), file), answer);
         Box::pin(async {
             match answered.await {
                 Ok(answer) => answer,

@@ -24,6 +24,7 @@ use wardmesh_aggregator::state::effects::AppliedBatch;
 use wardmesh_aggregator::state::receipt::{BatchReceipt, Receipt};
 use wardmesh_common::id::NodeId;
 use wardmesh_common::space::{Limits, Room, Space};
+use wardmesh_common::time::Timestamp;
 use wardmesh_common::tls::authority::Authority;
 use wardmesh_common::tls::{Identity, Principal};
 
@@ -41,7 +42,7 @@ pub(crate) const CLUSTER: &str = "sim";
 pub(crate) struct Start {
     pub(crate) id: NodeId,
     pub(crate) disk: LogDisk,
-    pub(crate) snapshots: PathBuf,
+    pub(crate) data: PathBuf,
     pub(crate) dice: Dice,
     pub(crate) network: Shared,
     pub(crate) judge: Arc<Mutex<Judge>>,
@@ -53,6 +54,8 @@ pub(crate) struct Start {
 pub(crate) struct Up {
     pub(crate) consensus: Arc<Consensus>,
     pub(crate) replica: Arc<Replica<NoRows>>,
+    /// Why it stopped, once it has.
+    pub(crate) stopped: Arc<OnceLock<String>>,
 }
 
 /// A running node, once it has started.
@@ -93,22 +96,38 @@ struct Witness {
     judge: Arc<Mutex<Judge>>,
 }
 
-impl Machine for Witness {
-    fn apply(&self, index: u64, command: Option<&Command>) -> Receipt {
-        let receipt = self.replica.apply(index, command);
+impl Witness {
+    fn saw(&self, index: u64, command: Option<&Command>, receipt: &Receipt) {
         let held = self.disk.lock().current.entries.get(&index).map(|entry| entry.log_id);
-        let Some(log_id) = held else { return receipt };
-        let what = digest_said(&(command.map(digest_command), &receipt));
+        let Some(log_id) = held else { return };
+        let what = digest_said(&(command.map(digest_command), receipt));
         let applied = Applied { log_id, what, state: self.replica.state().digest() };
-        let skipped = match (command.map(|command| &command.action), &receipt) {
+        let skipped = match (command.map(|command| &command.action), receipt) {
             (Some(Action::Skip(skip)), Receipt::Accepted) => {
                 Some((skip.sensor.0[0].into(), (skip.lane, skip.epoch, skip.seq)))
             }
             _ => None,
         };
-        let frames = taken(command, &receipt);
+        let frames = taken(command, receipt);
         self.judge.lock().applied(self.node, &applied, frames, skipped);
+    }
+}
+
+impl Machine for Witness {
+    fn apply(&self, index: u64, command: Option<&Command>) -> Receipt {
+        let receipt = self.replica.apply(index, command);
+        self.saw(index, command, &receipt);
         receipt
+    }
+
+    fn reconfigure(&self, index: u64, gone: &[NodeId]) -> Receipt {
+        let receipt = self.replica.reconfigure(index, gone);
+        self.saw(index, None, &receipt);
+        receipt
+    }
+
+    fn retired(&self) -> Vec<(NodeId, Timestamp)> {
+        self.replica.retired()
     }
 
     fn freeze(&self) -> Box<dyn Frozen> {
@@ -141,6 +160,9 @@ fn taken<'a>(
     }
 }
 
+/// Ids that nodes may have in a run.
+pub(crate) const IDS: NodeId = 9;
+
 /// Where the files of a process' runs lie: in memory where there is such a volume.
 pub(crate) static FILES: LazyLock<TempDir> = LazyLock::new(|| {
     let memory = Path::new("/dev/shm");
@@ -168,9 +190,9 @@ fn identity(node: NodeId) -> Identity {
 }
 
 /// Makes what all runs of a process share, before its clock is the simulation's.
-pub(crate) fn warm_up(nodes: impl Iterator<Item = NodeId>) {
+pub(crate) fn warm_up() {
     LazyLock::force(&UNUSED);
-    nodes.for_each(|node| drop(identity(node)));
+    (1..=IDS).for_each(|node| drop(identity(node)));
 }
 
 pub(crate) fn member(node: NodeId) -> Member {
@@ -183,27 +205,21 @@ pub(crate) fn member(node: NodeId) -> Member {
 }
 
 fn settings(start: &Start) -> Settings {
+    // Nodes tell each other the folder's name: it must be the same in every run.
+    let folder = PathBuf::from(format!("/sim/node-{}", start.id));
+    let limits = Limits { low: 2, reserve: 1 };
     Settings {
         node_id: start.id,
         member: member(start.id),
-        data: start.snapshots.clone(),
+        data: start.data.clone(),
         raft_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         identity: identity(start.id),
         timing: Timing::default(),
         lease_reads: false,
         compaction: start.compaction,
         archived_through: Arc::new(|| u64::MAX),
-        space: Arc::new(Space::told_by(
-            start.snapshots.clone(),
-            Limits { low: 0, reserve: 0 },
-            Box::new(roomy),
-        )),
+        space: Arc::new(Space::told_by(folder, limits, Box::new(|_| Some(Room::UNKNOWN)))),
     }
-}
-
-/// The simulated disk never runs full.
-fn roomy(_: &Path) -> Option<Room> {
-    Some(Room { free: u64::MAX, total: u64::MAX, files: true })
 }
 
 /// Runs a node until its runtime is dropped.
@@ -212,17 +228,19 @@ pub(crate) async fn run(start: Start, running: Running, door: impl FnOnce(Door))
     let (links, mut dialled) = mpsc::unbounded_channel();
     door(Door { calls, links });
     let settings = settings(&start);
-    let Start { id, disk, snapshots, dice, network, judge, plant, .. } = start;
+    let Start { id, disk, data, dice, network, judge, plant, .. } = start;
     let storage = SimLog::open(id, Arc::clone(&disk), dice, Arc::clone(&judge), plant);
     let peers = Peers::new(id, CLUSTER.to_owned(), &settings.identity).expect("peers");
     let wire = Wire { from: id, network: Arc::clone(&network) };
-    let snapshots = Arc::new(Snapshots::open(&snapshots).expect("snapshots"));
+    let snapshots = Snapshots::open(&data.join("raft/snapshots")).expect("snapshots");
+    let snapshots = Arc::new(snapshots);
     let parts =
         Parts { storage, log: UNUSED.clone(), snapshots, peers: peers.carried(Arc::new(wire)) };
     let replica = Arc::new(Replica::new(Arc::new(NoRows)));
     let machine = Witness { node: id, replica: Arc::clone(&replica), disk, judge };
     let started = Consensus::over(settings, parts, Arc::new(machine)).await;
-    let consensus = Arc::new(started.unwrap_or_else(|cause| panic!("node {id}: {cause}")));
+    // A volume that was marked as a removed node's is not served any more.
+    let Ok(consensus) = started.map(Arc::new) else { return };
     let ingest = Arc::new(Ingest {
         consensus: Arc::clone(&consensus),
         registry: Arc::clone(&replica) as Arc<dyn Registry>,
@@ -230,7 +248,10 @@ pub(crate) async fn run(start: Start, running: Running, door: impl FnOnce(Door))
         cluster: CLUSTER.to_owned(),
         live: Live::default(),
     });
-    let _ = running.set(Up { consensus: Arc::clone(&consensus), replica });
+    let stopped = Arc::new(OnceLock::new());
+    let (stopping, until) = (Arc::clone(&stopped), Arc::clone(&consensus));
+    tokio::spawn(async move { stopping.set(until.stopped().await) });
+    let _ = running.set(Up { consensus: Arc::clone(&consensus), replica, stopped });
     tokio::spawn(answer(id, inbound, network, consensus));
     while let Some(link) = dialled.recv().await {
         tokio::spawn(session::serve(Arc::clone(&ingest), link));
@@ -244,10 +265,10 @@ async fn answer(
     network: Shared,
     consensus: Arc<Consensus>,
 ) {
-    while let Some(Inbound { from, bytes, answer }) = inbound.recv().await {
+    while let Some(Inbound { from, bytes, file, answer }) = inbound.recv().await {
         let (network, consensus) = (Arc::clone(&network), Arc::clone(&consensus));
         tokio::spawn(async move {
-            let reply = consensus.answer(from, bytes).await.expect("a reply");
+            let reply = consensus.answer(from, bytes, &file).await.expect("a reply");
             if let Some(answer) = answer {
                 network.lock().answer((id, from), reply, answer);
             }

@@ -7,6 +7,8 @@ pub(crate) enum Plant {
     AckBeforeSync,
     /// A node does not write down for whom it voted.
     VoteNotSaved,
+    /// A node's log leaves out its last entry when it is read again, and goes on.
+    RecordSkipped,
     /// A sensor's disk says that it has synced and has not.
     SpoolNotSynced,
     /// A local read is called linearizable.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use wardmesh_aggregator::raft::consensus::{Compaction, Consistency};
+use wardmesh_aggregator::raft::consensus::Compaction;
 use wardmesh_aggregator::state::command::{Action, DefineSite, Enrol};
 use wardmesh_common::id::{ClusterId, SiteId, TenantId};
 use wardmesh_common::map::HashKey;
@@ -16,19 +16,20 @@ use crate::clock;
 use crate::dice::Dice;
 use crate::disk::SensorDisk;
 use crate::host::{Host, Role};
-use crate::judge::{Ending, Fact, Judge};
+use crate::judge::Judge;
 use crate::log::LogDisk;
 use crate::nemesis::Nemesis;
-use crate::network::{HostId, Network, Weather};
+use crate::network::{HostId, Network, SENSORS_FROM};
 use crate::node::{self, Up};
 use crate::plant::Plant;
 use crate::sensor;
 use crate::trace::{self, Trace};
 
+mod close;
+mod pace;
+
 /// Nodes of the cluster at first.
 pub(crate) const NODES: u64 = 3;
-/// The first sensor.
-pub(crate) const SENSORS_FROM: HostId = 101;
 /// When the cluster is founded and the faults begin.
 const FAULTS_FROM: Duration = Duration::from_secs(4);
 /// How long the faults go on.
@@ -73,11 +74,19 @@ pub(crate) struct World {
     trace: trace::Shared,
     leading: BTreeMap<HostId, (u64, u64)>,
     reads: u64,
+    compaction: Compaction,
+    /// Nodes that are no members any more; their machines may be up.
+    pub(crate) retired: BTreeSet<HostId>,
+    /// Who is about to be removed.
+    pub(crate) leaving: Option<HostId>,
+    panics: u64,
+    stopped: Vec<HostId>,
 }
 
 /// Runs a seed from its beginning to its end.
 pub(crate) fn run(plan: Plan) -> Outcome {
-    node::warm_up(1..=NODES + 3);
+    node::warm_up();
+    crate::count_panics();
     let _clocks = clock::substitute();
     let mut world = World::new(plan);
     let mut nemesis = Nemesis::new(world.dice.fork(3), FAULTS_FROM, FAULTS_FOR);
@@ -89,7 +98,7 @@ pub(crate) fn run(plan: Plan) -> Outcome {
     }
     if world.is_sound() {
         nemesis.make_peace(&mut world);
-        world.settle();
+        world.settle(&mut nemesis);
     }
     let schedule = nemesis.schedule();
     world.outcome(schedule)
@@ -111,6 +120,11 @@ impl World {
             trace,
             leading: BTreeMap::new(),
             reads: 0,
+            compaction: compaction(&mut dice.fork(4)),
+            retired: BTreeSet::new(),
+            leaving: None,
+            panics: crate::panics(),
+            stopped: Vec::new(),
         };
         for id in 1..=NODES {
             world.add_node(id);
@@ -129,12 +143,8 @@ impl World {
     pub(crate) fn add_node(&mut self, id: HostId) {
         static RUNS: AtomicU64 = AtomicU64::new(0);
         let folder = format!("{}-{id}", RUNS.fetch_add(1, Ordering::Relaxed));
-        let snapshots = node::FILES.path().join(folder);
-        let role = Role::Node {
-            log: LogDisk::default(),
-            snapshots,
-            running: Arc::new(OnceLock::new()),
-        };
+        let data = node::FILES.path().join(folder);
+        let role = Role::Node { log: LogDisk::default(), data, running: Arc::new(OnceLock::new()) };
         self.hosts.insert(id, Host::new(role));
     }
 
@@ -154,16 +164,16 @@ impl World {
         self.trace.lock().note(self.now, format_args!("start {id} run {}", host.run));
         let (network, judge) = (Arc::clone(&self.network), Arc::clone(&self.judge));
         match &mut host.role {
-            Role::Node { log, snapshots, running } => {
+            Role::Node { log, data, running } => {
                 *running = Arc::new(OnceLock::new());
                 let start = node::Start {
                     id,
                     disk: Arc::clone(log),
-                    snapshots: snapshots.clone(),
+                    data: data.clone(),
                     dice: dice.fork(2),
                     network: Arc::clone(&network),
                     judge,
-                    compaction: COMPACTION,
+                    compaction: self.compaction,
                     plant: self.plan.plant,
                 };
                 let running = Arc::clone(running);
@@ -173,7 +183,7 @@ impl World {
             }
             Role::Sensor { disk, seen, busy } => {
                 let mut addresses: Vec<_> =
-                    (1..=NODES).map(|node| format!("node-{node}:4433")).collect();
+                    (1..=node::IDS).map(|node| format!("node-{node}:4433")).collect();
                 dice.fork(3).shuffle(&mut addresses);
                 let start = sensor::Start {
                     host: id,
@@ -190,6 +200,15 @@ impl World {
         }
     }
 
+    /// Throws a node's disk away: it never comes back.
+    pub(crate) fn scrap(&mut self, id: HostId) {
+        self.retired.insert(id);
+        if let Some(Role::Node { data, .. }) = self.hosts.remove(&id).map(|host| host.role) {
+            // It may never have had one.
+            let _ = std::fs::remove_dir_all(data);
+        }
+    }
+
     /// Cuts a host's power.
     pub(crate) fn crash(&mut self, id: HostId) {
         let Some(host) = self.hosts.get_mut(&id).filter(|host| host.is_up()) else { return };
@@ -200,15 +219,23 @@ impl World {
         }
         host.crash();
         let lost = match &mut host.role {
-            Role::Node { log, .. } => log.lock().crash(&mut self.dice),
+            Role::Node { log, .. } => {
+                let lost = log.lock().crash(&mut self.dice);
+                if self.plan.plant == Some(Plant::RecordSkipped) {
+                    log.lock().damage(|held| drop(held.entries.pop_last()));
+                }
+                lost
+            }
             Role::Sensor { disk, .. } => disk.lock().crash(&mut self.dice),
         };
         self.trace.lock().note(self.now, format_args!("crash {id}, {lost} writes lost"));
         self.judge.lock().count("crashed");
     }
 
+    /// The members.
     pub(crate) fn nodes(&self) -> Vec<HostId> {
-        self.hosts.range(..SENSORS_FROM).map(|(id, _)| *id).collect()
+        let nodes = self.hosts.range(..SENSORS_FROM).map(|(id, _)| *id);
+        nodes.filter(|id| !self.retired.contains(id)).collect()
     }
 
     pub(crate) fn sensors(&self) -> Vec<HostId> {
@@ -257,153 +284,15 @@ impl World {
         }
         self.sensors().into_iter().for_each(|id| self.start(id));
     }
-
-    /// Lets a few milliseconds pass on every host, in any order.
-    pub(crate) fn step(&mut self) {
-        let step = self.dice.millis(1..9);
-        self.judge.lock().now = self.now;
-        self.network.lock().deliver(self.now);
-        self.now += step;
-        let mut order: Vec<_> = self.hosts.keys().copied().collect();
-        self.dice.shuffle(&mut order);
-        for id in order {
-            if let Some(host) = self.hosts.get_mut(&id) {
-                host.run_until(self.now);
-            }
-        }
-        self.judge.lock().now = self.now;
-        self.watch_leaders();
-        let mut network = self.network.lock();
-        let links: Vec<_> = network.links.iter().map(|(at, link)| (*at, Arc::clone(link))).collect();
-        for (at, link) in links {
-            if !link.look(&mut network, self.now) {
-                network.links.remove(&at);
-            }
-        }
-    }
-
-    fn watch_leaders(&mut self) {
-        for id in self.nodes() {
-            let Some(up) = self.up(id) else { continue };
-            let status = up.consensus.status();
-            let seen = (self.hosts[&id].run, status.term);
-            if status.leader.is_none_or(|(leader, _)| leader != id)
-                || self.leading.insert(id, seen) == Some(seen)
-            {
-                continue;
-            }
-            let Role::Node { log, .. } = &self.hosts[&id].role else { continue };
-            let leader = openraft::impls::leader_id_adv::LeaderId { term: seen.1, node_id: id };
-            let mut judge = self.judge.lock();
-            judge.count("leaders");
-            judge.note(format_args!("leader {leader}"));
-            let log = log.lock();
-            judge.tell(&Fact::Leads { node: id, run: seen.0, leader, log: &log.current });
-        }
-    }
-
-    /// Asks a node for a linearizable read.
-    pub(crate) fn read(&mut self, id: HostId) {
-        let Some(up) = self.up(id) else { return };
-        let (consensus, judge) = (Arc::clone(&up.consensus), Arc::clone(&self.judge));
-        let stale = self.plan.plant == Some(Plant::StaleReads);
-        let read = self.reads;
-        self.reads += 1;
-        self.hosts[&id].spawn(async move {
-            judge.lock().tell(&Fact::ReadBegan { read });
-            let how = if stale { Consistency::Local } else { Consistency::Linearizable };
-            let Ok(index) = consensus.read_index(how).await else { return };
-            let mut judge = judge.lock();
-            judge.count("reads");
-            judge.note(format_args!("read {read} on {id}: {index}"));
-            judge.tell(&Fact::ReadEnded { read, node: id, index });
-        });
-    }
-
-    /// Without faults: everything starts and settles, or it does not.
-    fn settle(&mut self) {
-        self.network.lock().weather = Weather::FAIR;
-        self.network.lock().cuts.clear();
-        let all: Vec<_> = self.hosts.keys().copied().collect();
-        all.into_iter().for_each(|id| self.start(id));
-        let quiet = self.now + sensor::LINGER;
-        for host in self.hosts.values_mut() {
-            host.frozen_until = host.frozen_until.map(|_| self.now);
-            if let Role::Sensor { busy, disk, .. } = &host.role {
-                busy.store(false, Ordering::Relaxed);
-                disk.lock().fuse = None;
-            }
-        }
-        let deadline = self.now + SETTLE;
-        loop {
-            self.step();
-            let ending = self.ending();
-            let settled = ending.held == 0
-                && ending.leaders.len() == 1
-                && !ending.leaders.contains(&None)
-                && ending.nodes.len() == self.nodes().len()
-                && ending.nodes.values().collect::<Vec<_>>().windows(2).all(|w| w[0] == w[1]);
-            if !self.is_sound() {
-                return;
-            }
-            if (settled && self.now > quiet) || self.now > deadline {
-                self.judge.lock().tell(&Fact::Ended(&ending));
-                return;
-            }
-        }
-    }
-
-    fn ending(&self) -> Ending {
-        let up = self.nodes().into_iter().filter_map(|id| Some((id, self.up(id)?)));
-        let (mut nodes, mut leaders) = (BTreeMap::new(), BTreeSet::new());
-        for (id, up) in up {
-            let state = up.replica.state();
-            nodes.insert(id, (state.applied(), state.digest()));
-            leaders.insert(up.consensus.status().leader.map(|(id, _)| id));
-        }
-        let held = self.hosts.values().map(|host| match &host.role {
-            Role::Sensor { disk, .. } => {
-                disk.lock().spool.current.get("batches").map_or(0, BTreeMap::len)
-            }
-            Role::Node { .. } => 0,
-        });
-        Ending { nodes, leaders, held: held.sum() }
-    }
-
-    fn outcome(mut self, schedule: Vec<String>) -> Outcome {
-        let all: Vec<_> = self.hosts.keys().copied().collect();
-        for id in all {
-            if let Some(host) = self.hosts.get_mut(&id) {
-                host.crash();
-                if let Role::Node { snapshots, .. } = &host.role {
-                    // It may never have had one.
-                    let _ = std::fs::remove_dir_all(snapshots);
-                }
-            }
-        }
-        let mut judge = self.judge.lock();
-        let mut trace = self.trace.lock();
-        let delivered = self.network.lock().delivered;
-        trace.note(self.now, format_args!("end {delivered} {:?}", judge.counts));
-        Outcome {
-            seed: self.plan.seed,
-            hash: trace.hash(),
-            lines: trace.count(),
-            faults: std::mem::take(&mut judge.faults),
-            schedule,
-            last: trace.last(),
-            counts: std::mem::take(&mut judge.counts),
-        }
-    }
 }
 
-/// Snapshots and purges often enough to matter within a run.
-const COMPACTION: Compaction = Compaction {
-    snapshot_entries: 1_000_000,
-    snapshot_bytes: 1 << 40,
-    keep_entries: 1_000_000,
-    laggard_entries: 1_000_000,
-};
+/// Snapshots and purges: none, or so often that they matter within a run.
+fn compaction(dice: &mut Dice) -> Compaction {
+    let snapshot_entries = dice.pick(&[10, 30, 100, 1_000_000]);
+    let keep_entries = dice.pick(&[0, 5, 50]);
+    let laggard_entries = dice.pick(&[5, 50, 1_000]);
+    Compaction { snapshot_entries, snapshot_bytes: 1 << 40, keep_entries, laggard_entries }
+}
 
 /// The commands that make the sensors known.
 fn registry(sensors: &[HostId]) -> Vec<Action> {

@@ -37,6 +37,7 @@ pub fn hello(sensor: SensorId, epoch: u64) -> Hello {
         cluster: None,
         sensor: sensor.0,
         epoch,
+        tails: Vec::new(),
         held: Vec::new(),
         version_min: 1,
         version_max: 1,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use wardmesh_common::id::{DeviceId, SensorId, SiteId};
+use wardmesh_common::id::{DeviceId, NodeId, SensorId, SiteId};
 use wardmesh_common::net::MacAddress;
 use wardmesh_common::time::Timestamp;
 
@@ -39,6 +39,8 @@ pub enum Subject<'a> {
     Sensor(Watch<'a>),
     /// A volume that ran full, or has room again.
     Volume(Shortage<'a>),
+    /// A node's clock.
+    NodeClock(NodeClock<'a>),
 }
 
 /// Where a device was.
@@ -87,8 +89,12 @@ pub struct Watch<'a> {
     pub name: &'a str,
     /// Where it stands.
     pub site: &'a SiteId,
-    /// Batches that did not go on from the watermark.
+    /// Signs that an older image of it was restored.
     pub forked: Option<Fork>,
+    /// Signs that it runs twice.
+    pub cloned: Option<&'a Clones>,
+    /// When its clock was wrong.
+    pub clock: Option<ClockFault>,
 }
 
 /// What a node or a sensor says of its volume, with what was said of it before.
@@ -118,12 +124,54 @@ pub struct Shortage<'a> {
     pub detail: &'a [(&'static str, String)],
 }
 
-/// Batches that do not go on from the watermark: a disk or memory image was restored.
+/// A node's clock as rules see it.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeClock<'a> {
+    /// The node.
+    pub node: NodeId,
+    /// Its name for people.
+    pub name: &'a str,
+    /// When its clock was wrong.
+    pub fault: ClockFault,
+}
+
+/// A clock that differed from the cluster's for longer than a step or a slow line takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockFault {
+    /// The leader's time when it was found first.
+    pub first_at: Timestamp,
+    /// The leader's time when it was found wrong, or right again, last.
+    pub last_at: Timestamp,
+    /// How often it went wrong.
+    pub count: u64,
+    /// That clock minus the cluster's when it was found last, nanoseconds.
+    pub offset: i64,
+    /// Whether it is wrong now.
+    pub off: bool,
+}
+
+impl ClockFault {
+    /// What a finding of a clock at `at` makes of what was known; `None` while nothing was ever wrong.
+    #[must_use]
+    pub fn follow(known: Option<Self>, at: Timestamp, offset: i64, off: bool) -> Option<Self> {
+        let first = Self { first_at: at, last_at: at, count: 0, offset, off: false };
+        let known = known.or(off.then_some(first))?;
+        if known.off == off {
+            return Some(known);
+        }
+        let count = known.count.saturating_add(u64::from(off));
+        let offset = if off { offset } else { known.offset };
+        Some(Self { last_at: at, count, offset, off, ..known })
+    }
+}
+
+/// Signs that a disk or memory image was restored: a hello of a sensor that knows less of a start than
+/// was applied of it, or a batch in the place of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fork {
-    /// The sensor's start, of the first one.
+    /// The sensor's start, of the latest one.
     pub epoch: u64,
-    /// The place in the lane, of the first one.
+    /// The place in the lane, of the latest one.
     pub seq: u64,
     /// The leader's time of the first one.
     pub first_at: Timestamp,
@@ -131,7 +179,27 @@ pub struct Fork {
     pub last_at: Timestamp,
     /// How many there were.
     pub count: u64,
-    /// Where the first one lies in the log.
+    /// Where the first such batch lies in the log.
+    pub evidence: Option<EventRef>,
+}
+
+/// Two starts of one sensor that go on beside each other: the older one sent what it sealed after the
+/// newer one had begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clones {
+    /// The older start, and where it is, `address:port`, empty where nobody told.
+    pub older: (u64, String),
+    /// The newer start, and where it is.
+    pub newer: (u64, String),
+    /// The leader's time when it was noticed.
+    pub first_at: Timestamp,
+    /// The leader's time when the older one spoke again after the newer last.
+    pub last_at: Timestamp,
+    /// How often it did.
+    pub count: u64,
+    /// The start that spoke last.
+    pub speaking: u64,
+    /// The first event that shows it.
     pub evidence: EventRef,
 }
 

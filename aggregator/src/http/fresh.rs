@@ -37,7 +37,8 @@ const WAIT_STEP: Duration = Duration::from_millis(20);
 #[expect(dead_code, reason = "describes what `Api::freshen` takes")]
 pub(crate) struct ReadParameters {
     /// How much the answer must know: `local` is what this node has applied, `leader` all that the
-    /// leader had committed, `linearizable` the same with a quorum's word.
+    /// leader had committed, `linearizable` the same with a quorum's word. Unless the nodes are set to
+    /// `raft.lease_reads`, which trusts clocks, a quorum is asked for `leader` too.
     #[param(default = "leader", pattern = "^(local|leader|linearizable)$")]
     consistency: Option<String>,
     /// With `local`: how long ago the leader may have been heard last, such as `5s`.

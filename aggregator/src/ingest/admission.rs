@@ -157,6 +157,7 @@ mod tests {
             cluster: None,
             sensor: SENSOR.0,
             epoch: 1,
+            tails: Vec::new(),
             held: vec![],
             version_min: 1,
             version_max: 1,

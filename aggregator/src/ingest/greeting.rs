@@ -10,6 +10,7 @@ use wardmesh_common::wire::{FRAME_LENGTH_MAX, Lane, frame};
 use wardmesh_common::{clock, link};
 
 use super::{Ingest, WINDOW};
+use crate::raft::proposer::Unavailable;
 use crate::state::command::{Action, OpenEpoch};
 use crate::state::receipt::{OpenedEpoch, Receipt};
 
@@ -27,6 +28,8 @@ const SOFTWARE_MAX: usize = 64;
 pub(super) struct Holder {
     pub(super) tenant: TenantId,
     pub(super) sensor: SensorId,
+    /// Where it is, as this node sees it.
+    pub(super) remote: String,
 }
 
 /// Answers a hello and returns the lane that it opens; a refusal is sent before it is returned.
@@ -77,7 +80,7 @@ async fn answer(
 ) -> Result<(Lane, Welcome), Refusal> {
     let first = link::receive(receive).await;
     let first = first.map_err(|cause| refusal(Reason::Malformed, &cause))?;
-    let received_at = clock::now();
+    let received_at = ingest.consensus.now();
     let (_, bytes) = first.ok_or_else(|| refusal(Reason::OutOfTurn, &"a hello was due"))?;
     let frame = frame::Frame::open(&bytes).map_err(|cause| refusal(Reason::Malformed, &cause))?;
     let lane = frame.header.lane;
@@ -89,7 +92,7 @@ async fn answer(
         Err(cause) => return Err(refusal(Reason::Malformed, &cause)),
     };
     let cluster = check(ingest, holder, &hello)?;
-    let opened = open_epoch(ingest, holder, &hello).await?;
+    let opened = open_epoch(ingest, holder, lane, &hello).await?;
     let clock_offset = offset(received_at, Timestamp::from_nanos(hello.sent_at));
     let leader = ingest.consensus.status().leader.map(|(_, member)| member.ingest_address);
     let welcome = Welcome {
@@ -105,7 +108,12 @@ async fn answer(
             .watermarks
             .iter()
             .filter(|mark| mark.lane == lane)
-            .map(|mark| Mark { epoch: mark.epoch, seq: mark.seq, chain: mark.chain })
+            .map(|mark| Mark {
+                epoch: mark.epoch,
+                seq: mark.seq,
+                chains: mark.chains.clone(),
+                skipped: mark.skipped,
+            })
             .collect(),
     };
     Ok((lane, welcome))
@@ -121,7 +129,8 @@ fn check(ingest: &Ingest, holder: &Holder, hello: &Hello) -> Result<[u8; 16], Re
         let detail = format!("this cluster reads batch version {}: update it", frame::VERSION);
         return Err(refusal(Reason::UnknownSchema, &detail));
     }
-    if hello.held.len() > HELD_MAX || hello.software.len() > SOFTWARE_MAX {
+    let (held, tails) = (hello.held.len(), hello.tails.len());
+    if held > HELD_MAX || tails > HELD_MAX + 1 || hello.software.len() > SOFTWARE_MAX {
         return Err(refusal(Reason::TooLarge, &"the hello lists more than a node reads"));
     }
     let cluster = ingest.registry.cluster().ok_or_else(|| {
@@ -137,6 +146,7 @@ fn check(ingest: &Ingest, holder: &Holder, hello: &Hello) -> Result<[u8; 16], Re
 async fn open_epoch(
     ingest: &Ingest,
     holder: &Holder,
+    lane: Lane,
     hello: &Hello,
 ) -> Result<OpenedEpoch, Refusal> {
     let action = Action::OpenEpoch(OpenEpoch {
@@ -144,9 +154,18 @@ async fn open_epoch(
         tenant: holder.tenant.clone(),
         epoch: hello.epoch,
         held: hello.held.clone(),
+        lane,
+        tails: hello.tails.clone(),
+        remote: holder.remote.clone(),
         version: hello.software.clone(),
     });
-    match ingest.consensus.propose(action).await {
+    let first = ingest.consensus.propose(action.clone()).await;
+    let outcome = match first {
+        // Opening twice is opening once: after a change of leader it is asked again.
+        Err(Unavailable::Unknown(_)) => ingest.consensus.propose(action).await,
+        outcome => outcome,
+    };
+    match outcome {
         Ok((Receipt::EpochOpened(opened), _)) => Ok(opened),
         Ok((Receipt::Refused(detail), _)) => {
             let revoked = ingest.registry.is_revoked(holder.sensor);

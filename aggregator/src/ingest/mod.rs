@@ -18,7 +18,7 @@ pub use live::{CONNECTIONS_PER_SENSOR_MAX, Live};
 
 /// Batches that a lane may have unanswered: at 112 KiB each they fill a long fat link, and a node
 /// holds at most 3.5 MiB for a lane.
-pub const WINDOW: u16 = 32;
+pub const WINDOW: u16 = crate::state::dedup::WINDOW as u16;
 
 /// What every session needs.
 pub struct Ingest {

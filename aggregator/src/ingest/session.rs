@@ -16,7 +16,7 @@ use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::Place;
 use wardmesh_common::wire::message::{self, Message, Outcome, Reason, Refusal};
-use wardmesh_common::{clock, link, tls};
+use wardmesh_common::{link, tls};
 
 use super::admission::{Admitted, Rejection, admit};
 use super::greeting::{Holder, greet, offset, refusal, refuse, transmit};
@@ -84,7 +84,7 @@ pub async fn serve(ingest: Arc<Ingest>, connection: Arc<dyn Connection>) {
 fn holder(ingest: &Ingest, connection: &dyn Connection) -> Result<Holder, String> {
     match connection.principal() {
         Ok(tls::Principal::Sensor { cluster, tenant, sensor }) if cluster == ingest.cluster => {
-            Ok(Holder { tenant, sensor })
+            Ok(Holder { tenant, sensor, remote: connection.remote() })
         }
         Ok(other) => Err(format!("{other} is no sensor of cluster {}", ingest.cluster)),
         Err(cause) => Err(cause),
@@ -114,8 +114,8 @@ async fn lane(
     let late = |_| refusal(Reason::OutOfTurn, &"the lanes were not opened in time");
     let (lane, mut send, receive) =
         tokio::time::timeout(GREETING_PATIENCE, opening).await.map_err(late)??;
-    let (offences, repeats, scratch) = (0, 0, Vec::new());
-    let mut session = Session { ingest, holder, lane, offences, repeats, scratch };
+    let (offences, repeats, acked, scratch) = (0, 0, None, Vec::new());
+    let mut session = Session { ingest, holder, lane, offences, repeats, acked, scratch };
     let end = session.stream(&mut send, receive).await;
     if let Err(refusal) = &end {
         refuse(&mut send, refusal).await;
@@ -133,6 +133,8 @@ struct Session<'a> {
     offences: u32,
     /// Batches since the last one that was applied.
     repeats: u32,
+    /// The last acknowledged batch: epoch and place.
+    acked: Option<(u64, u64)>,
     scratch: Vec<u8>,
 }
 
@@ -149,7 +151,7 @@ impl<'a> Session<'a> {
                 frame = frames.recv(), if in_flight.len() < usize::from(WINDOW) => {
                     let Some(frame) = frame else { return Ok(()) };
                     let (sent_at, bytes) = frame?;
-                    let clock_offset = offset(clock::now(), sent_at);
+                    let clock_offset = offset(self.ingest.consensus.now(), sent_at);
                     let admitted =
                         admit(bytes, self.holder.sensor, clock_offset, &mut self.scratch);
                     match admitted.and_then(|admitted| self.own_lane(admitted)) {
@@ -209,7 +211,13 @@ impl<'a> Session<'a> {
         }
         let outcome = match answer {
             Ok((BatchReceipt::Applied | BatchReceipt::Duplicate { .. }, index)) => {
+                self.acked = Some((epoch, seq));
                 Outcome::Acknowledged(index)
+            }
+            // It overtook a batch that was acknowledged since: nothing is missing any more, and the
+            // sensor may have forgotten what the gap names.
+            Ok((BatchReceipt::Gap { expected }, _)) if has_closed(self.acked, epoch, expected) => {
+                Outcome::Unavailable(0)
             }
             Ok((BatchReceipt::Gap { expected }, _)) => Outcome::Gap(expected),
             Ok((BatchReceipt::Rejected(reason), _)) => {
@@ -255,6 +263,11 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Whether the batch that a gap waits for was acknowledged after all.
+fn has_closed(acked: Option<(u64, u64)>, epoch: u64, expected: u64) -> bool {
+    acked.is_some_and(|(of, through)| of == epoch && expected <= through)
+}
+
 fn millis(span: Duration) -> u32 {
     u32::try_from(span.as_millis()).unwrap_or(u32::MAX)
 }
@@ -277,4 +290,22 @@ fn read_frames(mut stream: Receiver) -> mpsc::Receiver<Result<(Timestamp, Bytes)
         }
     });
     receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_closes_when_what_it_waits_for_is_acknowledged() {
+        for (acked, expected, closed) in [
+            (None, 1, false),
+            (Some((7, 3)), 3, true),
+            (Some((7, 3)), 2, true),
+            (Some((7, 3)), 4, false),
+            (Some((8, 3)), 3, false),
+        ] {
+            assert_eq!(has_closed(acked, 7, expected), closed, "{acked:?} {expected}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use openraft::async_runtime::watch::WatchReceiver;
 use quinn::Endpoint;
 use tokio::task::JoinHandle;
 use wardmesh_common::id::NodeId;
+use wardmesh_common::time::Timestamp;
 
 use super::log_store::LogStore;
 use super::proposer::{Answer, Unavailable};
@@ -124,6 +125,12 @@ impl Consensus {
             let stopped = Unavailable::Stopped("consensus is shutting down".to_owned());
             queued?.await.unwrap_or(Err(stopped))
         }
+    }
+
+    /// The best guess at the time: the wall clock, unless the cluster's agreed time shows it wrong.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.node.clock.now()
     }
 
     /// Proposes any other command, on any node, and waits until the leader has applied it.

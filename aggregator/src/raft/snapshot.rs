@@ -12,8 +12,8 @@ use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 
-use super::{REPLACE, folder};
 use super::types::{LeaderId, LogId, Snapshot, SnapshotMeta};
+use super::{REPLACE, folder};
 
 mod format;
 mod incoming;
@@ -187,7 +187,7 @@ impl Snapshots {
         let path = self.folder.join(format!("{}.{COMPLETE}", stem(meta.last_log_id.as_ref())));
         let partial = file.partial.take();
         if partial.is_some() {
-            fs::rename(&file.path, &path)?;
+            fs::rename(&file.path, &path).map_err(|error| name(&path, error))?;
             file.path = path;
         }
         let snapshot = Snapshot { meta: meta.clone(), snapshot: file };
@@ -201,7 +201,8 @@ impl Snapshots {
         for (_, path) in complete {
             fs::remove_file(path)?;
         }
-        File::open(&self.folder)?.sync_all()?;
+        let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| name(&self.folder, error))?;
         Ok(snapshot)
     }
 }

@@ -15,7 +15,7 @@ use wardmesh_common::id::NodeId;
 use wardmesh_common::offload;
 use wardmesh_common::time::Timestamp;
 
-use super::log_store::LogStore;
+use super::log_store::{Fatal, LogStore};
 use super::snapshot::{SnapshotFile, Snapshots};
 use super::types::{
     Applied, LogId, Membership, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
@@ -78,13 +78,28 @@ pub struct StateMachine {
     snapshots: Arc<Snapshots>,
     applied: Option<LogId>,
     membership: StoredMembership,
+    /// Called where a snapshot's disk fails.
+    fatal: Option<Fatal>,
+}
+
+/// Whether it is the disk that failed, and not the bytes on it or the want of room.
+fn of_the_disk(cause: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, Other, StorageFull, UnexpectedEof, Unsupported};
+    !matches!(cause.kind(), InvalidData | Other | StorageFull | UnexpectedEof | Unsupported)
 }
 
 impl StateMachine {
     /// An empty state; openraft restores the current snapshot into it.
     #[must_use]
     pub fn new(machine: Arc<dyn Machine>, snapshots: Arc<Snapshots>) -> Self {
-        Self { machine, snapshots, applied: None, membership: StoredMembership::default() }
+        let membership = StoredMembership::default();
+        Self { machine, snapshots, applied: None, membership, fatal: None }
+    }
+
+    /// The same, which ends the process where a snapshot's disk fails: what it then holds is unknown.
+    #[must_use]
+    pub fn or_end(self, fatal: Fatal) -> Self {
+        Self { fatal: Some(fatal), ..self }
     }
 
     fn apply_one(&mut self, (entry, responder): EntryResponder<TypeConfig>) {
@@ -110,6 +125,7 @@ impl StateMachine {
             meta: SnapshotMeta { last_log_id: self.applied, last_membership },
             state: Mutex::new(Some(self.machine.freeze())),
             snapshots: Arc::clone(&self.snapshots),
+            fatal: self.fatal.clone(),
         }
     }
 }
@@ -162,7 +178,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             machine.restore(index, &mut file.state()?)?;
             snapshots.keep(&kept, file)
         });
-        installed.await??;
+        or_end(installed.await?, self.fatal.as_ref())?;
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         Ok(())
@@ -173,11 +189,20 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 }
 
+fn or_end<T>(done: io::Result<T>, fatal: Option<&Fatal>) -> io::Result<T> {
+    done.inspect_err(|cause| {
+        if let Some(fatal) = fatal.filter(|_| of_the_disk(cause)) {
+            fatal(&format!("a snapshot cannot be written to disk: {cause}"));
+        }
+    })
+}
+
 /// Writes one snapshot while the machine goes on.
 pub struct Builder {
     meta: SnapshotMeta,
     state: Mutex<Option<Box<dyn Frozen>>>,
     snapshots: Arc<Snapshots>,
+    fatal: Option<Fatal>,
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
@@ -197,7 +222,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
                 Err(cause) if cause.kind() == io::ErrorKind::StorageFull => {
                     tracing::warn!(%cause, "no room for a snapshot: trying again");
                 }
-                written => return written,
+                written => return or_end(written, self.fatal.as_ref()),
             }
             tokio::time::sleep(FULL_AGAIN).await;
             state = again;

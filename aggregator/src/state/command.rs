@@ -62,6 +62,8 @@ pub enum Action {
     UpdateFinding(UpdateFinding),
     /// A node says how much room its volume has.
     ReportNode(ReportNode),
+    /// A node's clock is wrong, or right again.
+    ReportClock(ReportClock),
 }
 
 /// One batch on its way into the state.
@@ -86,8 +88,27 @@ pub struct OpenEpoch {
     pub epoch: u64,
     /// Earlier starts whose batches are still in the spool; every other open one is closed.
     pub held: Vec<u64>,
+    /// The lane that the hello opens.
+    pub lane: Lane,
+    /// The last place of the lane that this start has sealed, then those that the spool has of each held
+    /// one, 0 where it has none; empty where the sensor does not tell.
+    pub tails: Vec<u64>,
+    /// Where the sensor is, `address:port`, as the node sees it.
+    pub remote: String,
     /// The sensor's software version.
     pub version: String,
+}
+
+impl OpenEpoch {
+    /// The last place of the lane that the sensor knows of in a start; `None` where it does not tell.
+    #[must_use]
+    pub fn tail(&self, epoch: u64) -> Option<u64> {
+        if epoch == self.epoch {
+            return self.tails.first().copied();
+        }
+        let at = self.held.iter().position(|held| *held == epoch)?;
+        self.tails.get(at + 1).copied().filter(|tail| *tail > 0)
+    }
 }
 
 /// See [`Action::Skip`].
@@ -169,6 +190,19 @@ pub struct ReportNode {
     pub short: bool,
 }
 
+/// See [`Action::ReportClock`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportClock {
+    /// Whose clock.
+    pub node: NodeId,
+    /// The node's name for people.
+    pub name: String,
+    /// Its clock minus the time that the cluster agreed on, nanoseconds.
+    pub offset: i64,
+    /// Whether it is wrong now.
+    pub off: bool,
+}
+
 impl Command {
     /// A command of this build's version.
     #[must_use]
@@ -202,6 +236,7 @@ impl fmt::Display for Command {
             Action::Tick => "tick",
             Action::UpdateFinding(_) => "update-finding",
             Action::ReportNode(_) => "report-node",
+            Action::ReportClock(_) => "report-clock",
         };
         f.write_str(name)
     }

@@ -1,12 +1,14 @@
-//! Which batches were applied: a watermark and a chain hash for each sensor, start and lane.
+//! Which batches were applied: a watermark and the latest chain hashes for each sensor, start and lane.
 //!
 //! ```text
-//! seq < watermark                 Duplicate       seq = watermark, same chain     Duplicate
-//! seq = watermark, other chain    Forked          seq = watermark + 1, continues  due
-//! seq = watermark + 1, otherwise  Forked          seq > watermark + 1             Gap
+//! within WINDOW below the watermark   same chain: Duplicate, or PassedOver     other chain: Forked
+//! further below                       Duplicate: a sensor has compared before it sends (below)
+//! watermark + 1                       continues the chain: due                 otherwise: Forked
+//! beyond                              Gap
 //! ```
 //!
-//! No time window, no LRU: a batch is applied once however late or often it comes.
+//! No time window, no LRU, no clock: a batch is applied once however late or often it comes. At each
+//! hello the sensor is given the hashes, and so knows of each batch that it holds whether it was applied.
 
 use wardmesh_common::fault::{Fault, planted};
 use wardmesh_common::wire::Lane;
@@ -15,6 +17,14 @@ use wardmesh_common::wire::message::Reason;
 
 use super::receipt::{BatchReceipt, Watermark};
 use super::record::record;
+
+mod open;
+
+pub use open::OlderImage;
+
+/// Chain hashes kept of a lane, and batches that it may have unanswered: what a sensor holds at or below
+/// the watermark without an image having been restored is no further back.
+pub const WINDOW: usize = 32;
 
 /// Starts of one sensor that may be sending at once: its own, and those that its spool still holds.
 /// A sensor that crashed sixteen times before it could drain loses the oldest, which is counted.
@@ -26,21 +36,81 @@ pub const OPEN_EPOCHS_MAX: usize = 16;
 /// begins with a start of its own.
 pub const TOMBSTONES_MAX: usize = 64;
 
+/// Closed starts that keep all their chain hashes; those before them keep the last one. They are hashed
+/// with every batch of the sensor.
+const WHOLE_TOMBSTONES_MAX: usize = 8;
+
 /// How far one lane of one start has been applied.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
     /// The last applied sequence number; 0 before the first.
     pub seq: u64,
-    /// The chain hash there; 0 before the first.
-    pub chain: u64,
     /// Events applied up to there; those of batches that were passed over are not among them.
     pub events: u64,
+    /// The chain hashes of the latest places, oldest first, that of `seq` last; at most [`WINDOW`].
+    pub chains: Vec<u64>,
+    /// Bit n tells that the batch at `seq - n` was passed over, not applied.
+    pub skipped: u32,
+    /// The last place that this start had sealed when a later one began, as far as that one knew.
+    /// Whatever it sends beyond was sealed by a process that still ran.
+    pub end: Option<u64>,
 }
 
-record!(Mark { seq, chain, events });
+record!(Mark { seq, events, chains, skipped, end });
+
+/// What is known of a place at or below a watermark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// The same batch was applied.
+    Applied,
+    /// The same batch was passed over.
+    Skipped,
+    /// Another batch has this place.
+    Other,
+    /// Too far back to tell.
+    Forgotten,
+}
+
+impl Mark {
+    /// The chain hash at the watermark; 0 before the first.
+    #[must_use]
+    pub fn chain(&self) -> u64 {
+        self.chains.last().copied().unwrap_or_default()
+    }
+
+    fn known(&self, seq: u64, chain: u64) -> Known {
+        let back = self.seq.saturating_sub(seq).min(WINDOW as u64);
+        match self.chains.iter().rev().nth(back as usize) {
+            None => Known::Forgotten,
+            Some(known) if *known != chain => Known::Other,
+            Some(_) if self.skipped >> back & 1 == 1 => Known::Skipped,
+            Some(_) => Known::Applied,
+        }
+    }
+
+    fn advance(&mut self, seq: u64, chain: u64, skipped: bool) {
+        // Only an index that is built from the middle of a log jumps.
+        if seq != self.seq.saturating_add(1) {
+            self.chains.clear();
+            self.skipped = 0;
+        }
+        if self.chains.len() >= WINDOW {
+            self.chains.remove(0);
+        }
+        self.chains.push(chain);
+        self.skipped = self.skipped << 1 | u32::from(skipped);
+        self.seq = seq;
+    }
+
+    /// Keeps the last chain hash alone.
+    fn shrink(&mut self) {
+        self.chains.drain(..self.chains.len().saturating_sub(1));
+        self.chains.shrink_to_fit();
+    }
+}
 
 /// One start of a sensor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Epoch {
     /// The random number that it drew.
     pub epoch: u64,
@@ -48,17 +118,19 @@ pub struct Epoch {
     pub urgent: Mark,
     /// The bulk lane.
     pub bulk: Mark,
+    /// Where its latest hello came from, `address:port`; empty where nobody told.
+    pub remote: String,
 }
 
-record!(Epoch { epoch, urgent, bulk });
+record!(Epoch { epoch, urgent, bulk, remote });
 
 impl Epoch {
     /// How far a lane has been applied.
     #[must_use]
-    pub const fn mark(&self, lane: Lane) -> Mark {
+    pub const fn mark(&self, lane: Lane) -> &Mark {
         match lane {
-            Lane::Urgent => self.urgent,
-            Lane::Bulk => self.bulk,
+            Lane::Urgent => &self.urgent,
+            Lane::Bulk => &self.bulk,
         }
     }
 
@@ -67,6 +139,11 @@ impl Epoch {
             Lane::Urgent => &mut self.urgent,
             Lane::Bulk => &mut self.bulk,
         }
+    }
+
+    /// Whether anything of it was applied.
+    fn has_spoken(&self) -> bool {
+        self.urgent.seq > 0 || self.bulk.seq > 0
     }
 }
 
@@ -77,9 +154,11 @@ pub struct Epochs {
     pub open: Vec<Epoch>,
     /// Those that may not any more, with where they stood, oldest first; at most [`TOMBSTONES_MAX`].
     pub closed: Vec<Epoch>,
+    /// The start that was heard of last for the first time.
+    pub newest: u64,
 }
 
-record!(Epochs { open, closed });
+record!(Epochs { open, closed, newest });
 
 /// Where a lane must go on from.
 pub(super) enum Passing {
@@ -94,35 +173,14 @@ pub(super) enum Passing {
 }
 
 impl Epochs {
-    /// Opens a start and those that the spool still holds, which may never have been heard of, and
-    /// closes all others. One that was closed before goes on where it stood, so that nothing that was
-    /// applied is applied again.
-    pub(super) fn open(&mut self, epoch: u64, held: &[u64]) {
-        let newest_held = held.len().saturating_sub(OPEN_EPOCHS_MAX - 1);
-        let held = held.get(newest_held..).unwrap_or_default();
-        let wanted = |known: &Epoch| known.epoch == epoch || held.contains(&known.epoch);
-        let (mut open, closing): (Vec<_>, Vec<_>) = self.open.drain(..).partition(wanted);
-        let (again, closed): (Vec<_>, Vec<_>) = self.closed.drain(..).partition(wanted);
-        open.extend(again);
-        for &new in held.iter().chain([&epoch]) {
-            if !open.iter().any(|known| known.epoch == new) {
-                open.push(Epoch { epoch: new, ..Epoch::default() });
-            }
-        }
-        let closed: Vec<Epoch> = closed.into_iter().chain(closing).collect();
-        let forgotten = closed.len().saturating_sub(TOMBSTONES_MAX);
-        self.closed = closed.get(forgotten..).unwrap_or_default().to_vec();
-        self.open = open;
-    }
-
     /// The watermarks of both lanes of all open starts.
     #[must_use]
     pub fn watermarks(&self) -> Vec<Watermark> {
         let lanes = self.open.iter().flat_map(|open| Lane::ALL.map(|lane| (open, lane)));
         lanes
             .map(|(open, lane)| {
-                let Mark { seq, chain, events } = open.mark(lane);
-                Watermark { epoch: open.epoch, lane, seq, chain, events }
+                let Mark { seq, events, chains, skipped, .. } = open.mark(lane).clone();
+                Watermark { epoch: open.epoch, lane, seq, events, chains, skipped }
             })
             .collect()
     }
@@ -135,23 +193,28 @@ impl Epochs {
         let header = &frame.header;
         let of = |known: &&Epoch| known.epoch == header.epoch;
         let open = self.open.iter().find(of);
-        let closed = Err(BatchReceipt::Rejected(Reason::EpochClosed));
-        let Some(epoch) = open.or_else(|| self.closed.iter().find(of)) else { return closed };
+        let rejected = |reason| Err(BatchReceipt::Rejected(reason));
+        let Some(epoch) = open.or_else(|| self.closed.iter().find(of)) else {
+            return rejected(Reason::EpochClosed);
+        };
         let mark = epoch.mark(header.lane);
-        let forked = Err(BatchReceipt::Rejected(Reason::Forked));
         if header.seq > mark.seq && open.is_none() {
-            return closed;
+            return rejected(Reason::EpochClosed);
         }
         if header.seq > mark.seq.saturating_add(1) {
             return Err(BatchReceipt::Gap { expected: mark.seq.saturating_add(1) });
         }
         if header.seq > mark.seq {
-            return if frame.continues(mark.chain) { Ok(()) } else { forked };
+            let continues = frame.continues(mark.chain());
+            return if continues { Ok(()) } else { rejected(Reason::Forked) };
         }
-        if header.seq == mark.seq && header.seq > 0 && header.chain != mark.chain {
-            return forked;
+        match mark.known(header.seq, header.chain) {
+            Known::Applied | Known::Forgotten => {
+                Err(BatchReceipt::Duplicate { watermark: mark.seq })
+            }
+            Known::Skipped => rejected(Reason::PassedOver),
+            Known::Other => rejected(Reason::Forked),
         }
-        Err(BatchReceipt::Duplicate { watermark: mark.seq })
     }
 
     /// Where a place of a lane lies to its watermark.
@@ -169,10 +232,35 @@ impl Epochs {
 
     /// Moves a lane's watermark over a batch of which so many events were applied.
     pub(super) fn advance(&mut self, epoch: u64, lane: Lane, seq: u64, chain: u64, events: u32) {
-        if let Some(open) = self.open.iter_mut().find(|open| open.epoch == epoch) {
-            let mark = open.mark_mut(lane);
-            let events = mark.events.saturating_add(u64::from(events));
-            *mark = Mark { seq, chain, events };
+        if let Some(mark) = self.open_mark(epoch, lane) {
+            mark.advance(seq, chain, false);
+            mark.events = mark.events.saturating_add(u64::from(events));
         }
+    }
+
+    /// Moves a lane's watermark over a batch that cannot be applied.
+    pub(super) fn pass_over(&mut self, epoch: u64, lane: Lane, seq: u64, chain: u64) {
+        if let Some(mark) = self.open_mark(epoch, lane) {
+            mark.advance(seq, chain, true);
+        }
+    }
+
+    fn open_mark(&mut self, epoch: u64, lane: Lane) -> Option<&mut Mark> {
+        let open = self.open.iter_mut().find(|open| open.epoch == epoch)?;
+        Some(open.mark_mut(lane))
+    }
+
+    /// A start, open or closed.
+    pub(super) fn find(&self, epoch: u64) -> Option<&Epoch> {
+        self.open.iter().chain(&self.closed).find(|known| known.epoch == epoch)
+    }
+
+    /// Whether a batch that is applied now shows that two processes run: its start sealed it after a
+    /// later one had begun, and that one has sent something too.
+    pub(super) fn outlives(&self, epoch: u64, lane: Lane, seq: u64) -> bool {
+        let beyond = self.find(epoch).and_then(|known| known.mark(lane).end);
+        epoch != self.newest
+            && beyond.is_some_and(|end| seq > end)
+            && self.find(self.newest).is_some_and(Epoch::has_spoken)
     }
 }

@@ -4,7 +4,7 @@
 //! sites, and a locally administered MAC address (IEEE 802 section 8.4) is unique on its segment only.
 
 use std::fmt;
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -64,10 +64,36 @@ impl Identity {
         }
     }
 
+    fn tenant(&self) -> &TenantId {
+        match self {
+            Self::Mac { tenant, .. }
+            | Self::LocalMac { tenant, .. }
+            | Self::Address { tenant, .. } => tenant,
+        }
+    }
+
     /// 128 bits that stand for it: keyed, so that nobody outside can make two the same.
     pub(super) fn hash(&self, key: HashKey) -> u128 {
-        let mut hasher = SipHasher13::new_with_key(&key.0);
-        Hash::hash(self, &mut hasher);
+        self.hash_after(of_tenant(key, self.tenant()))
+    }
+
+    /// The same, where the tenant has been hashed already.
+    fn hash_after(&self, mut hasher: SipHasher13) -> u128 {
+        let number = |mac: &MacAddress, kind: u8| {
+            let [a, b, c, d, e, f] = mac.0;
+            u64::from_le_bytes([kind, 0, a, b, c, d, e, f])
+        };
+        match self {
+            Self::Mac { mac, .. } => hasher.write_u64(number(mac, 1)),
+            Self::LocalMac { site, vlan, mac, .. } => {
+                hasher.write_u64(number(mac, 2));
+                (site, vlan).hash(&mut hasher);
+            }
+            Self::Address { site, sensor, interface, vlan, ip, .. } => {
+                hasher.write_u64(3);
+                (site, sensor, interface, vlan, ip).hash(&mut hasher);
+            }
+        }
         hasher.finish128().as_u128()
     }
 
@@ -80,6 +106,13 @@ impl Identity {
             Self::Address { .. } => "address",
         }
     }
+}
+
+/// What every identity of a tenant is hashed after.
+fn of_tenant(key: HashKey, tenant: &TenantId) -> SipHasher13 {
+    let mut hasher = SipHasher13::new_with_key(&key.0);
+    tenant.hash(&mut hasher);
+    hasher
 }
 
 /// The address, and for what holds only within a site, the site and VLAN.
@@ -137,13 +170,14 @@ impl Record for Identity {
     }
 }
 
-/// The identities of one batch's events, one at a time: its names are written once.
+/// The identities of one batch's events, one at a time: its names are written and hashed once.
 #[derive(Debug)]
 pub(super) struct Identities {
     mac: Identity,
     local: Identity,
     address: Identity,
     chosen: Chosen,
+    of_tenant: SipHasher13,
 }
 
 /// Which of them is the current one.
@@ -158,7 +192,8 @@ enum Chosen {
 }
 
 impl Identities {
-    pub(super) fn new(tenant: &TenantId, site: &SiteId, sensor: SensorId) -> Self {
+    pub(super) fn new(key: HashKey, tenant: &TenantId, site: &SiteId, sensor: SensorId) -> Self {
+        let of_tenant = of_tenant(key, tenant);
         let (tenant, site) = (tenant.clone(), site.clone());
         let (mac, vlan, interface) = (MacAddress::default(), None, 0);
         let ip = IpAddr::from([0, 0, 0, 0]);
@@ -167,6 +202,7 @@ impl Identities {
             local: Identity::LocalMac { tenant: tenant.clone(), site: site.clone(), vlan, mac },
             address: Identity::Address { tenant, site, sensor, interface, vlan, ip },
             chosen: Chosen::Mac,
+            of_tenant,
         }
     }
 
@@ -178,14 +214,20 @@ impl Identities {
         }
     }
 
-    /// The identity of a party: by its MAC address, else by its IP address, else none.
+    /// The hash of the current one.
+    pub(super) fn hash(&self) -> u128 {
+        self.current().hash_after(self.of_tenant)
+    }
+
+    /// The identity of a party: by its MAC address, else by its IP address, else none. Answers its
+    /// hash.
     pub(super) fn choose(
         &mut self,
         station: Option<MacAddress>,
         address: Option<IpAddr>,
         on_vlan: Option<u16>,
         seen_by: u16,
-    ) -> Option<&Identity> {
+    ) -> Option<u128> {
         self.chosen = match (station, address) {
             (Some(station), _) if station.is_local() => Chosen::Local,
             (Some(_), _) => Chosen::Mac,
@@ -202,6 +244,6 @@ impl Identities {
             }
             _ => return None,
         }
-        Some(self.current())
+        Some(self.hash())
     }
 }

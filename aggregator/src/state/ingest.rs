@@ -13,13 +13,9 @@ use wardmesh_common::wire::v1::{self, Batched};
 use super::command::Submission;
 use super::effects::{AppliedBatch, Effects};
 use super::findings::EventRef;
-use super::observe::{Place, Run};
+use super::observe::{FOUND_EVENTS, Place, Run};
 use super::receipt::{BatchReceipt, Receipt};
-use super::sensors::Fork;
 use super::{Entry, State};
-
-/// Events whose devices are fetched from memory together: a few dozen kilobytes of the first cache.
-pub(super) const WARMED_EVENTS: usize = 32;
 
 /// What the events of one batch come to, beside what they say of devices.
 #[derive(Debug, Default)]
@@ -99,7 +95,7 @@ impl State {
         if batch.sensor != submission.sensor.0 {
             return Err(rejected(Reason::WrongSensor));
         }
-        let tally = self.apply_batch(entry, submission, (&tenant, &site), batch);
+        let tally = self.apply_batch(entry, submission, &frame.header, (&tenant, &site), batch);
         self.close_batch(entry, submission, &frame.header, &tally);
         Ok(applied(entry, submission.sensor, (tenant, site), &frame.header, tally))
     }
@@ -108,6 +104,7 @@ impl State {
         &mut self,
         entry: &mut Entry,
         submission: &Submission,
+        header: &Header,
         (tenant, site): (&TenantId, &SiteId),
         batch: Batched<'_>,
     ) -> Tally {
@@ -119,17 +116,19 @@ impl State {
             site,
             sensor: submission.sensor,
             clock_offset: submission.clock_offset,
+            sealed_at: header.sealed_at,
         };
         let window = shared.then(|| self.windows.remove(&site_key).unwrap_or_default());
         let mut run = Run::new(&place, batch, window, self.hash_key());
         if let Some(sensor) = self.sensors.get_mut(&submission.sensor) {
             run.learn_interfaces(sensor, batch);
         }
-        for (at, events) in batch.events.chunks(WARMED_EVENTS).enumerate() {
-            self.warm(&mut run, events);
-            for (position, event) in events.iter().enumerate() {
-                entry.position = (at * WARMED_EVENTS + position) as u32;
-                self.observe(entry, &place, &mut run, batch, event);
+        let mut positions = 0..;
+        for events in batch.events.chunks(FOUND_EVENTS) {
+            let found = self.find(&mut run, events);
+            for ((event, found), position) in events.iter().zip(found).zip(&mut positions) {
+                entry.position = position;
+                self.observe(entry, &place, &mut run, batch, (event, found));
             }
         }
         if let Some(window) = run.window {
@@ -151,8 +150,9 @@ impl State {
     ) {
         let Some(sensor) = self.sensors.get_mut(&submission.sensor) else { return };
         let Header { epoch, lane, seq, chain, events, .. } = *header;
+        sensor.note_speech((epoch, lane, seq), entry.at, first_event(entry));
         sensor.epochs.advance(epoch, lane, seq, chain, events);
-        sensor.clock_offset = submission.clock_offset;
+        sensor.note_clock(submission.clock_offset, entry.at);
         sensor.last_received = Some(entry.at);
         sensor.batches = sensor.batches.saturating_add(1);
         sensor.events = sensor.events.saturating_add(u64::from(header.events));
@@ -187,18 +187,15 @@ impl State {
         if reason == Some(Reason::Forked)
             && let Ok(frame) = Frame::open(&submission.frame)
         {
-            let fork = sensor.forked.get_or_insert(Fork {
-                epoch: frame.header.epoch,
-                seq: frame.header.seq,
-                first_at: entry.at,
-                last_at: entry.at,
-                count: 0,
-                evidence: EventRef { index: entry.index, ordinal: entry.ordinal, position: 0 },
-            });
-            fork.last_at = entry.at;
-            fork.count = fork.count.saturating_add(1);
+            let Header { epoch, seq, .. } = frame.header;
+            sensor.note_fork((epoch, seq), entry.at, Some(first_event(entry)));
         }
     }
+}
+
+/// The place of the batch's first event.
+fn first_event(entry: &Entry) -> EventRef {
+    EventRef { index: entry.index, ordinal: entry.ordinal, position: 0 }
 }
 
 fn reason(error: FrameError) -> Reason {

@@ -19,18 +19,19 @@ impl State {
     ) -> Option<DeviceId> {
         let sensor = self.sensors.get(&sensor)?;
         let interface = sensor.known_interface(interface).unwrap_or(u16::MAX);
-        let mut identities = Identities::new(&sensor.tenant, &sensor.site, sensor.id);
+        let mut identities =
+            Identities::new(self.hash_key(), &sensor.tenant, &sensor.site, sensor.id);
         let party = event.party();
         let ip = party.ip.filter(usable);
         let mac = party.mac.filter(|mac| mac.is_unicast());
         let identity = identities.choose(mac, ip, party.vlan, interface)?;
-        let known = *self.identities.get(&identity.hash(self.hash_key()))?;
+        let known = *self.identities.get(&identity)?;
         let Some(ip) = ip.filter(|_| known.router) else { return Some(known.device) };
         let router = self.devices.at(known.slot)?;
         if router.has_ip(ip) {
             return Some(known.device);
         }
         let guest = identities.choose(None, Some(ip), party.vlan, interface)?;
-        self.identities.get(&guest.hash(self.hash_key())).map(|guest| guest.device)
+        self.identities.get(&guest).map(|guest| guest.device)
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-use wardmesh_common::id::{ClusterId, DeviceId, FindingId, MintedId, SiteId, TenantId};
+use wardmesh_common::id::{ClusterId, DeviceId, FindingId, MintedId, NodeId, SiteId, TenantId};
 use wardmesh_common::map::{HashKey, Prehashed, ShardedMap, Slot};
 use wardmesh_common::time::Timestamp;
 
@@ -55,7 +55,7 @@ use merge::Window;
 use receipt::{BatchReceipt, Receipt};
 use record::Record;
 use retired::RetiredNode;
-use sensors::Sensor;
+use sensors::{ClockFault, Sensor};
 use sites::Site;
 use table::Table;
 use wardmesh_common::wire::message::Reason;
@@ -95,9 +95,11 @@ struct Core {
     at: Timestamp,
     findings_refused: u64,
     devices_refused: u64,
+    /// Nodes whose clocks were ever wrong.
+    clocks: BTreeMap<NodeId, ClockFault>,
 }
 
-record::record!(Core { cluster, key, admin_token, at, findings_refused, devices_refused });
+record::record!(Core { cluster, key, admin_token, at, findings_refused, devices_refused, clocks });
 
 /// The device of an identity, and whether it is a router, which decides whose an address behind it is.
 #[derive(Clone, Copy, Debug)]
@@ -211,6 +213,7 @@ impl State {
             (Some(_), Action::Tick) => Receipt::Done,
             (Some(_), Action::UpdateFinding(update)) => self.update_finding(update),
             (Some(_), Action::ReportNode(report)) => self.report_node(&mut entry, report),
+            (Some(_), Action::ReportClock(report)) => self.report_clock(&mut entry, report),
         };
         self.judge(&mut entry);
         self.settle(index);

@@ -17,8 +17,8 @@ use wardmesh_common::wire::v1::{ArchivedEvent, Batched};
 use super::classify::dicom;
 use super::devices::Device;
 use super::evidence::{Field, Origin, Saying};
-use super::identity::{Identities, Identity};
-use super::ingest::{Tally, WARMED_EVENTS};
+use super::identity::Identities;
+use super::ingest::Tally;
 use super::merge::Window;
 use super::room::DISK_FULL_SECONDS;
 use super::sensors::Sensor;
@@ -27,9 +27,19 @@ use super::track::Sight;
 use super::words::{Word, Words};
 use super::{DEVICES_MAX, Entry, Known, State};
 
+/// 2001-01-01T00:00:00Z: clocks that were never set begin in 1970, 1980 or 2000, and nothing that is watched
+/// was seen before.
+const UNSET_BEFORE: Timestamp = Timestamp::from_parts(978_307_200, 0);
+
 /// An event from further in the leader's future than this has a wrong clock behind it: it takes the
 /// leader's time, is flagged, and opens no visit. The past is no such sign: captures are replayed.
 pub(super) const FUTURE_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// Events whose devices are looked for together: they stay in the processor's first cache.
+pub(super) const FOUND_EVENTS: usize = 32;
+
+/// The devices of some events, where they are known.
+pub(super) type Found = [Option<Known>; FOUND_EVENTS];
 
 /// Where a batch comes from.
 #[derive(Clone, Copy, Debug)]
@@ -40,13 +50,19 @@ pub(super) struct Place<'a> {
     pub(super) site: &'a SiteId,
     pub(super) sensor: SensorId,
     pub(super) clock_offset: i64,
+    /// When the batch was sealed, by the sensor's clock.
+    pub(super) sealed_at: Timestamp,
 }
 
 impl Place<'_> {
-    /// The event time of an observation time, and whether it is suspect.
+    /// The event time of an observation time, and whether it is suspect: later than the leader's time, or
+    /// than the sealing of its own batch, or from before any clock was set. What is suspect counts as
+    /// seen now.
     fn event_time(&self, observed: Timestamp) -> (Timestamp, bool) {
         let at = observed.shifted(self.clock_offset);
-        if at > self.at.plus(FUTURE_MAX) { (self.at, true) } else { (at, false) }
+        let future = at > self.at.plus(FUTURE_MAX) || observed > self.sealed_at.plus(FUTURE_MAX);
+        let suspect = future || at < UNSET_BEFORE || observed < UNSET_BEFORE;
+        if suspect { (self.at, true) } else { (at, false) }
     }
 }
 
@@ -72,7 +88,7 @@ impl<'a> Run<'a> {
         Self {
             words: Words::of(batch),
             interfaces: Vec::new(),
-            identities: Identities::new(place.tenant, place.site, place.sensor),
+            identities: Identities::new(hash_key, place.tenant, place.site, place.sensor),
             hash_key,
             window,
             tally: Tally::default(),
@@ -84,6 +100,19 @@ impl<'a> Run<'a> {
         self.interfaces = names.map(|name| sensor.interface(name.as_str())).collect();
     }
 
+    /// The place of an event's interface in its sensor's list.
+    fn interface(&self, event: &ArchivedEvent) -> u16 {
+        let at = usize::from(event.interface.to_native());
+        self.interfaces.get(at).copied().unwrap_or(u16::MAX)
+    }
+
+    /// The identity of a party, by its hash; it is then the current one.
+    fn identity(&mut self, party: &Party, interface: u16) -> Option<u128> {
+        let ip = party.ip.filter(usable);
+        let mac = party.mac.filter(|mac| mac.is_unicast());
+        self.identities.choose(mac, ip, party.vlan, interface)
+    }
+
     fn merges(&mut self, place: &Place<'_>, event: &ArchivedEvent, at: Timestamp) -> bool {
         let Some(window) = &mut self.window else { return false };
         let window = Arc::make_mut(window);
@@ -92,31 +121,20 @@ impl<'a> Run<'a> {
 }
 
 impl State {
-    /// Looks at the devices of the next events one after the other, with nothing to wait for in
-    /// between: the processor then fetches many of them at a time. It changes nothing, and with
-    /// 100,000 devices it saves a third of the time.
-    pub(super) fn warm(&self, run: &mut Run<'_>, events: &[ArchivedEvent]) {
-        let mut slots = [None; WARMED_EVENTS];
-        for (slot, event) in slots.iter_mut().zip(events) {
-            let interface = run.interfaces.get(usize::from(event.interface.to_native()));
-            let interface = interface.copied().unwrap_or(u16::MAX);
-            *slot = self.attribute(run, &event.party(), interface, false).flatten();
+    /// Finds the devices of the next events, and looks at them one after the other with nothing to
+    /// wait for in between: the processor then fetches many of them at a time. Changes nothing; what
+    /// it found may be out of date when an event's turn comes.
+    pub(super) fn find(&self, run: &mut Run<'_>, events: &[ArchivedEvent]) -> Found {
+        let mut found: Found = [None; FOUND_EVENTS];
+        for (place, event) in found.iter_mut().zip(events) {
+            let interface = run.interface(event);
+            let identity = run.identity(&event.party(), interface);
+            *place = identity.and_then(|identity| self.identities.get(&identity)).copied();
         }
-        let devices = || slots.iter().flatten().filter_map(|known| self.devices.at(known.slot));
-        let seen = |device: &Device| {
-            let ip = device.ips.first().map_or(0, |address| address.last_seen.as_nanos());
-            let presence = device.sites.first();
-            let stay = presence.and_then(|presence| presence.visits.last());
-            let sensor = presence.and_then(|presence| presence.sensors.first());
-            let known = device.evidence.first().map_or(0, |known| known.sightings);
-            let service = device.services.first().map_or(0, |seen| seen.last_seen.as_nanos());
-            ip ^ known
-                ^ service
-                ^ stay.map_or(0, |stay| stay.to.as_nanos())
-                ^ sensor.map_or(0, |it| u64::from(it.0[0]))
-        };
+        let devices = || found.iter().flatten().filter_map(|known| self.devices.at(known.slot));
         black_box(devices().fold(0, |sum, device| sum ^ device.events));
-        black_box(devices().fold(0, |sum, device| sum ^ seen(device)));
+        black_box(devices().fold(0, |sum, device| sum ^ device.touch()));
+        found
     }
 
     pub(super) fn observe(
@@ -125,7 +143,7 @@ impl State {
         place: &Place<'_>,
         run: &mut Run<'_>,
         batch: Batched<'_>,
-        event: &ArchivedEvent,
+        (event, found): (&ArchivedEvent, Option<Known>),
     ) {
         let observed = event.observed_at();
         let (at, suspect) = place.event_time(observed);
@@ -135,13 +153,18 @@ impl State {
             return self.count_health(entry, place, run, event);
         }
         let party = event.party();
-        let interface = run.interfaces.get(usize::from(event.interface.to_native()));
-        let interface = interface.copied().unwrap_or(u16::MAX);
+        let interface = run.interface(event);
         let on_link = run.words.claims_address(event);
         let merged = run.merges(place, event, at);
         run.tally.merged += u64::from(merged);
         let served = self.served(run, event, interface);
-        let Some(known) = self.attribute(run, &party, interface, on_link) else {
+        // Behind a router it depends on what came before whose it is.
+        let plain = |known: &Known| self.devices.at(known.slot).is_some_and(|held| !held.router);
+        let known = match found.filter(plain) {
+            None => self.attribute(run, &party, interface, on_link),
+            found => Some(found),
+        };
+        let Some(known) = known else {
             run.tally.unattributed += 1;
             return;
         };
@@ -212,10 +235,9 @@ impl State {
         interface: u16,
         on_link: bool,
     ) -> Option<Option<Known>> {
+        let identity = run.identity(party, interface)?;
+        let known = self.identities.get(&identity).copied();
         let ip = party.ip.filter(usable);
-        let mac = party.mac.filter(|mac| mac.is_unicast());
-        let identity = run.identities.choose(mac, ip, party.vlan, interface)?;
-        let known = self.identities.get(&identity.hash(self.hash_key())).copied();
         let Some((known, ip)) = known.filter(|known| known.router).zip(ip) else {
             return Some(known);
         };
@@ -224,7 +246,7 @@ impl State {
             return Some(Some(known));
         }
         let identity = run.identities.choose(None, Some(ip), party.vlan, interface)?;
-        Some(self.identities.get(&identity.hash(self.hash_key())).copied())
+        Some(self.identities.get(&identity).copied())
     }
 
     /// Makes a device of the run's current identity; `None` where there are too many.
@@ -240,8 +262,7 @@ impl State {
             return None;
         }
         let id = DeviceId(entry.mint());
-        let identity: Identity = run.identities.current().clone();
-        let hash = identity.hash(run.hash_key);
+        let (identity, hash) = (run.identities.current().clone(), run.identities.hash());
         let slot = self.devices.insert(Device::new(id, identity, place.tenant, place, at))?;
         let known = Known { device: id, slot, router: false };
         self.identities.insert(hash, known);

@@ -1,13 +1,18 @@
 //! Lets the rules judge what a command changed, and keeps one row for each cause.
 
-use wardmesh_common::id::FindingId;
+use wardmesh_common::id::{FindingId, TenantId};
 
+use super::command::ReportClock;
 use super::devices::Device;
 use super::findings::{Cause, FINDINGS_MAX, Finding, Status};
 use super::identity::Identity;
-use super::sensors::Sensor;
+use super::receipt::Receipt;
+use super::sensors::{ClockFault, Sensor, clipped};
 use super::{Entry, State};
-use crate::correlate::{RULES, Rule, Stay, Stays, Subject, Verdict, Watch};
+use crate::correlate::{NodeClock, RULES, Rule, Stay, Stays, Subject, Verdict, Watch};
+
+/// Nodes whose clocks were ever wrong: ids are never used again, and a cluster has five.
+const CLOCKS_MAX: usize = 64;
 
 impl State {
     /// Judges the devices and sensors that this command changed.
@@ -28,6 +33,30 @@ impl State {
             }));
         }
         verdicts.into_iter().for_each(|(cause, verdict)| self.raise(entry, cause, verdict));
+    }
+
+    /// Notes what a node says of its clock, and raises what that shows.
+    pub(super) fn report_clock(&mut self, entry: &mut Entry, report: &ReportClock) -> Receipt {
+        let node = report.node;
+        if self.core.clocks.len() >= CLOCKS_MAX && !self.core.clocks.contains_key(&node) {
+            return Receipt::Refused(format!("{CLOCKS_MAX} nodes have reported their clocks"));
+        }
+        let known = self.core.clocks.get(&node).copied();
+        let Some(fault) = ClockFault::follow(known, entry.at, report.offset, report.off) else {
+            return Receipt::Accepted;
+        };
+        self.core.clocks.insert(node, fault);
+        let subject = Subject::NodeClock(NodeClock { node, name: clipped(&report.name), fault });
+        let tenant = TenantId::default_tenant();
+        let verdicts: Vec<_> = RULES
+            .iter()
+            .filter_map(|rule| {
+                let verdict = rule.judge(&subject)?;
+                Some((cause(*rule, tenant.clone(), &verdict), verdict))
+            })
+            .collect();
+        verdicts.into_iter().for_each(|(cause, verdict)| self.raise(entry, cause, verdict));
+        Receipt::Accepted
     }
 
     pub(super) fn raise(&mut self, entry: &mut Entry, cause: Cause, verdict: Verdict) {
@@ -137,5 +166,7 @@ fn watch(sensor: &Sensor) -> Subject<'_> {
         name: &sensor.name,
         site: &sensor.site,
         forked: sensor.forked,
+        cloned: sensor.cloned.as_ref(),
+        clock: sensor.clock_fault,
     })
 }

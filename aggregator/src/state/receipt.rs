@@ -63,7 +63,7 @@ pub struct OpenedEpoch {
 }
 
 /// How far one lane of one epoch has been applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watermark {
     /// The epoch.
     pub epoch: u64,
@@ -71,8 +71,10 @@ pub struct Watermark {
     pub lane: Lane,
     /// The last applied sequence number; 0 before the first.
     pub seq: u64,
-    /// The chain hash there; 0 before the first.
-    pub chain: u64,
     /// Events applied up to there.
     pub events: u64,
+    /// The chain hashes of the latest places, oldest first, that of `seq` last.
+    pub chains: Vec<u64>,
+    /// Bit n tells that the batch at `seq - n` was passed over, not applied.
+    pub skipped: u32,
 }

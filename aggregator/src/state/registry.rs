@@ -96,6 +96,9 @@ impl State {
             clock_offset: 0,
             time_suspects: 0,
             forked: None,
+            cloned: None,
+            clock_off_since: None,
+            clock_fault: None,
         }
     }
 
@@ -133,7 +136,7 @@ impl State {
     }
 
     pub(super) fn open_epoch(&mut self, open: &OpenEpoch) -> Receipt {
-        let id = open.sensor;
+        let (id, at) = (open.sensor, self.core.at);
         let Some(sensor) = self.sensors.get_mut(&id) else {
             return refused(format!("sensor {id} is not enrolled: enrol it first"));
         };
@@ -143,7 +146,9 @@ impl State {
         if sensor.tenant != open.tenant {
             return refused(format!("sensor {id} was enrolled by another tenant"));
         }
-        sensor.epochs.open(open.epoch, &open.held);
+        if let Some(older) = sensor.epochs.open(open) {
+            sensor.note_fork((older.epoch, older.tail), at, None);
+        }
         sensor.version = clipped(&open.version).to_owned();
         let (site, watermarks) = (sensor.site.clone(), sensor.epochs.watermarks());
         Receipt::EpochOpened(OpenedEpoch { site, watermarks })
@@ -163,7 +168,7 @@ impl State {
             }
             Passing::Passed => Receipt::Accepted,
             Passing::Next => {
-                sensor.epochs.advance(skip.epoch, skip.lane, skip.seq, skip.chain, 0);
+                sensor.epochs.pass_over(skip.epoch, skip.lane, skip.seq, skip.chain);
                 sensor.lost_events = sensor.lost_events.saturating_add(u64::from(skip.events));
                 sensor.reject(&skip.reason);
                 Receipt::Accepted

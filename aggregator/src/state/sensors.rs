@@ -1,15 +1,18 @@
 //! The registry of sensors: where each stands, how far it came, and what it could not see.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use wardmesh_common::id::{SensorId, SiteId, TenantId};
 use wardmesh_common::time::Timestamp;
+use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::message::Reason;
 
 use super::dedup::Epochs;
+use super::findings::EventRef;
 use super::record::record;
 use super::table::Entity;
-pub use crate::correlate::Fork;
+pub use crate::correlate::{ClockFault, Clones, Fork};
 
 /// Interfaces named for one sensor: a host has few; a replay names one a file. Those past it share
 /// the number `u16::MAX`.
@@ -24,6 +27,13 @@ pub const REASONS_MAX: usize = 32;
 
 /// Bytes of a name, version or reason that are kept.
 pub const TEXT_LENGTH_MAX: usize = 128;
+
+/// A sensor's clock that differs by less from the cluster's is right: transit and a stalled line are in
+/// the difference.
+pub const CLOCK_OFF_MAX: Duration = Duration::from_secs(60);
+
+/// A clock that differs for so long is wrong.
+pub const CLOCK_OFF_FOR: Duration = Duration::from_secs(60);
 
 /// A capture agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,8 +82,14 @@ pub struct Sensor {
     pub clock_offset: i64,
     /// Events whose time lay beyond the leader's and was set to it.
     pub time_suspects: u64,
-    /// The latest batch that did not go on from the watermark.
+    /// Signs that an older image of it was restored.
     pub forked: Option<Fork>,
+    /// Signs that it runs twice.
+    pub cloned: Option<Clones>,
+    /// Since when its clock has been off by more than [`CLOCK_OFF_MAX`], by the leader's time.
+    pub clock_off_since: Option<Timestamp>,
+    /// When its clock was off for longer than [`CLOCK_OFF_FOR`].
+    pub clock_fault: Option<ClockFault>,
 }
 
 record!(Sensor {
@@ -100,9 +116,14 @@ record!(Sensor {
     clock_offset,
     time_suspects,
     forked,
+    cloned,
+    clock_off_since,
+    clock_fault,
 });
+record!(ClockFault { first_at, last_at, count, offset, off });
 
 record!(Fork { epoch, seq, first_at, last_at, count, evidence });
+record!(Clones { older, newer, first_at, last_at, count, speaking, evidence });
 
 impl Entity for Sensor {
     type Key = SensorId;
@@ -135,6 +156,70 @@ impl Sensor {
     fn health_sum(&self, prefix: &str) -> u64 {
         let counters = self.health.iter().filter(|(name, _)| name.starts_with(prefix));
         counters.fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+
+    /// Notes a sign that an older image was restored, at a place of a start. The same hello again is no
+    /// new one: a sensor repeats it until it has sorted its spool.
+    pub(super) fn note_fork(
+        &mut self,
+        (epoch, seq): (u64, u64),
+        at: Timestamp,
+        evidence: Option<EventRef>,
+    ) {
+        let known = self.forked.is_some_and(|fork| (fork.epoch, fork.seq) == (epoch, seq));
+        if known && evidence.is_none() {
+            return;
+        }
+        let (first_at, last_at) = (at, at);
+        let fork =
+            self.forked.get_or_insert(Fork { epoch, seq, first_at, last_at, count: 0, evidence });
+        (fork.epoch, fork.seq) = (epoch, seq);
+        fork.evidence = fork.evidence.or(evidence);
+        fork.last_at = at;
+        fork.count = fork.count.saturating_add(1);
+    }
+
+    /// Notes that a batch of a start is applied: two starts that go on beside each other are a clone.
+    /// Counts how often the older one spoke again after the newer.
+    pub(super) fn note_speech(
+        &mut self,
+        (epoch, lane, seq): (u64, Lane, u64),
+        at: Timestamp,
+        evidence: EventRef,
+    ) {
+        let newest = self.epochs.newest;
+        if !self.epochs.outlives(epoch, lane, seq) {
+            if let Some(clones) = self.cloned.as_mut().filter(|_| epoch == newest) {
+                clones.speaking = epoch;
+            }
+            return;
+        }
+        if self.cloned.as_ref().is_some_and(|clones| clones.speaking == epoch) {
+            return;
+        }
+        let remote = |epoch| self.epochs.find(epoch).map(|known| known.remote.clone());
+        let place = |epoch| (epoch, remote(epoch).unwrap_or_default());
+        let (older, newer) = (place(epoch), place(newest));
+        let (first_at, count, evidence) = match &self.cloned {
+            Some(known) => (known.first_at, known.count, known.evidence),
+            None => (at, 0, evidence),
+        };
+        let count = count.saturating_add(1);
+        self.cloned =
+            Some(Clones { older, newer, first_at, last_at: at, count, speaking: epoch, evidence });
+    }
+
+    /// Notes what the difference of the clocks was, of a batch that is applied at `at`.
+    pub(super) fn note_clock(&mut self, offset: i64, at: Timestamp) {
+        self.clock_offset = offset;
+        let off = u128::from(offset.unsigned_abs()) > CLOCK_OFF_MAX.as_nanos();
+        self.clock_off_since = off.then(|| self.clock_off_since.unwrap_or(at));
+        let wrong = self.clock_off_since.is_some_and(|since| at.since(since) >= CLOCK_OFF_FOR);
+        if wrong || !off {
+            // The cluster's clock minus the sensor's, and the finding has it the other way round.
+            let offset = offset.saturating_neg();
+            self.clock_fault = ClockFault::follow(self.clock_fault, at, offset, wrong);
+        }
     }
 
     pub(super) fn reject(&mut self, reason: &str) {

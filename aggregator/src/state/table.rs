@@ -2,12 +2,13 @@
 //!
 //! A row that changes is hashed once a command, at [`Table::settle`]; nothing else costs the digest.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::Hash;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use wardmesh_common::map::{HashKey, ShardedMap, Slot};
 
+use super::digest;
 use super::order::Order;
 use super::record::Record;
 
@@ -155,9 +156,7 @@ impl<E: Entity> Table<E> {
 /// The keyed hash of an entity and its kind.
 fn hash<E: Entity>(key: HashKey, entity: &E, scratch: &mut Vec<u8>) -> u64 {
     scratch.clear();
+    scratch.push(E::KIND);
     entity.write(scratch);
-    let mut hasher = key.build_hasher();
-    hasher.write_u8(E::KIND);
-    hasher.write(scratch);
-    hasher.finish()
+    digest::keyed(key, scratch)
 }

@@ -14,7 +14,6 @@ use wardmesh_common::wire::v1::BatchBuilder;
 
 use super::State;
 use super::command::{Action, Command, DefineSite, Enrol, OpenEpoch, Submission};
-use super::dedup::Mark;
 use super::devices::Device;
 use super::effects::Effects;
 use super::findings::Finding;
@@ -83,18 +82,33 @@ pub(crate) fn to(event: Event, station: &str) -> Event {
     Event { peer: Some(peer), ..event }
 }
 
+/// The last place of a lane.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tail {
+    pub(crate) seq: u64,
+    pub(crate) chain: u64,
+}
+
 /// What one start of a sensor sends.
 #[derive(Clone, Debug)]
 pub(crate) struct Feed {
     pub(crate) sensor: SensorId,
     pub(crate) epoch: u64,
     pub(crate) interface: String,
-    pub(crate) marks: [Mark; 2],
+    pub(crate) marks: [Tail; 2],
+    /// When the next batch is sealed, by the sensor's clock.
+    pub(crate) sealed_at: Timestamp,
 }
 
 impl Feed {
     pub(crate) fn new(sensor: SensorId, epoch: u64) -> Self {
-        Self { sensor, epoch, interface: "eth0".to_owned(), marks: Default::default() }
+        Self {
+            sensor,
+            epoch,
+            interface: "eth0".to_owned(),
+            marks: Default::default(),
+            sealed_at: at(10 * 31_536_000),
+        }
     }
 
     /// The next batch of the bulk lane.
@@ -123,12 +137,12 @@ impl Feed {
             events,
             epoch: self.epoch,
             seq: mark.seq + 1,
-            sealed_at: at(0),
+            sealed_at: self.sealed_at,
             previous_chain: mark.chain,
         };
         let bytes = seal(&with, archive, true);
         let chain = Frame::open(&bytes).unwrap().header.chain;
-        *mark = Mark { seq: mark.seq + 1, chain, events: 0 };
+        *mark = Tail { seq: mark.seq + 1, chain };
         bytes
     }
 
@@ -177,8 +191,26 @@ impl Fleet {
     pub(crate) fn open(&mut self, number: u8, epoch: u64, held: &[u64]) -> Receipt {
         let (sensor, held) = (sensor(number), held.to_vec());
         let tenant = TenantId::default_tenant();
-        let open = OpenEpoch { sensor, tenant, epoch, held, version: "0.1.0".into() };
+        let (lane, tails, remote) = (Lane::Bulk, Vec::new(), String::new());
+        let version = "0.1.0".into();
+        let open = OpenEpoch { sensor, tenant, epoch, held, lane, tails, remote, version };
         self.apply(Action::OpenEpoch(open)).receipt
+    }
+
+    /// A start says hello on the bulk lane as the sensor does: with what it knows of each start.
+    pub(crate) fn hello(&mut self, feed: &Feed, held: &[&Feed], remote: &str) -> Receipt {
+        let tail = |feed: &Feed| feed.marks[1].seq;
+        self.apply(Action::OpenEpoch(OpenEpoch {
+            sensor: feed.sensor,
+            tenant: tenant(),
+            epoch: feed.epoch,
+            held: held.iter().map(|held| held.epoch).collect(),
+            lane: Lane::Bulk,
+            tails: std::iter::once(tail(feed)).chain(held.iter().map(|held| tail(held))).collect(),
+            remote: remote.to_owned(),
+            version: "0.1.0".to_owned(),
+        }))
+        .receipt
     }
 
     pub(crate) fn feed(&self, number: u8) -> Feed {

@@ -76,6 +76,21 @@ impl Device {
         self.note(Saying { field: Field::Vendor, value, source, weight: 300 }, origin);
     }
 
+    /// Reads from every part that a sight changes, for no other end than to have it at hand.
+    pub(super) fn touch(&self) -> u64 {
+        let presence = self.sites.first();
+        let stay = presence.and_then(|presence| presence.visits.last());
+        let sensor = presence.and_then(|presence| presence.sensors.first());
+        let times = [
+            self.ips.first().map(|address| address.last_seen),
+            self.services.first().map(|service| service.last_seen),
+            self.evidence.first().map(|known| known.last_seen),
+            stay.map(|stay| stay.to),
+        ];
+        let sum = times.into_iter().flatten().fold(0, |sum, time| sum ^ time.as_nanos());
+        sum ^ sensor.map_or(0, |sensor| u64::from(sensor.0[0]))
+    }
+
     /// Takes in a sight; true where the device was not at the site before.
     pub(super) fn see(&mut self, sight: &Sight<'_>) -> bool {
         let (at, merged) = (sight.at, u64::from(sight.merged));

@@ -105,6 +105,8 @@ impl Archive {
     pub(super) fn with_file_bytes(folder: &Path, file_bytes: u64) -> Result<Self, StoreError> {
         let failed = StoreError::io("read", folder);
         std::fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
+        // The log is purged through what is archived: the folders must last as well.
+        folder.ancestors().skip(1).take(2).try_for_each(writer::sync_folder)?;
         let mut files = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(&failed)? {
             let path = entry.map_err(&failed)?.path();

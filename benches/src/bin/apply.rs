@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use anyhow::Context;
 use bytes::Bytes;
+use wardmesh_aggregator::raft::proposer::JOINED_EVENTS_MAX;
 use wardmesh_aggregator::state::State;
 use wardmesh_aggregator::state::command::{
     Action, Command, DefineSite, Enrol, OpenEpoch, Submission,
@@ -22,6 +23,12 @@ use wardmesh_common::wire::{EVENTS_PER_BATCH_MAX, Lane};
 /// Turns of all devices that are measured once they are known; five at least cover half a million
 /// events of the small network.
 const TURNS: [(u64, u64); 2] = [(2_000, 100), (100_000, 4)];
+
+/// Stations that can be told apart: as many as `mixed` takes.
+const STATIONS: u64 = 1 << 24;
+
+/// Commands after a clone of each kind; the longest counts.
+const ROUNDS: u64 = 8;
 
 const SENSOR: SensorId = SensorId([1; 16]);
 const EPOCH: u64 = 1;
@@ -57,7 +64,36 @@ fn measure(report: &mut Report, devices: u64, turns: u64) -> anyhow::Result<()> 
     // What a snapshot costs apply: 50 ms at 100,000 devices at most, the clone included.
     report.figure("longest command beside a clone", longest * 1e3, "ms");
     drop(copy);
+    worst_after_clone(report, &mut node, &mut feed, devices)?;
     snapshot(report, &node.state)
+}
+
+/// The longest command while a clone that was just taken holds all that is written to: of new devices,
+/// and of known ones from all over; none may hold the state for 50 ms.
+fn worst_after_clone(
+    report: &mut Report,
+    node: &mut Node,
+    feed: &mut Feed,
+    devices: u64,
+) -> anyhow::Result<()> {
+    for (count, what) in [(500, "500 new devices"), (JOINED_EVENTS_MAX as u64, "4,096 new devices")]
+    {
+        let mut longest = 0.0_f64;
+        for round in 0..ROUNDS {
+            let base = 1_000 * count + round * count;
+            let frames = feed.frames(base..base + count, STATIONS)?;
+            longest = longest.max(node.after_clone(&frames)?);
+        }
+        report.figure(format!("command after a clone: {what}"), longest * 1e3, "ms");
+    }
+    let mut longest = 0.0_f64;
+    for round in 0..ROUNDS {
+        let base = 1_000 * round;
+        let frames = feed.frames(base..base + JOINED_EVENTS_MAX as u64, devices)?;
+        longest = longest.max(node.after_clone(&frames)?);
+    }
+    report.figure("command after a clone: 4,096 events of known devices", longest * 1e3, "ms");
+    Ok(())
 }
 
 fn snapshot(report: &mut Report, state: &State) -> anyhow::Result<()> {
@@ -138,8 +174,16 @@ impl Node {
         let name = "sensor".to_owned();
         node.one(Action::Enrol(Enrol { sensor: SENSOR, tenant: tenant(), site: site()?, name }));
         let version = "0".to_owned();
-        let open =
-            OpenEpoch { sensor: SENSOR, tenant: tenant(), epoch: EPOCH, held: Vec::new(), version };
+        let open = OpenEpoch {
+            sensor: SENSOR,
+            tenant: tenant(),
+            epoch: EPOCH,
+            held: Vec::new(),
+            lane: Lane::Bulk,
+            tails: Vec::new(),
+            remote: String::new(),
+            version,
+        };
         node.one(Action::OpenEpoch(open));
         Ok(node)
     }
@@ -147,6 +191,22 @@ impl Node {
     fn one(&mut self, action: Action) -> Receipt {
         let index = self.state.applied() + 1;
         self.state.apply(index, &Command::new(at(), action)).receipt
+    }
+
+    /// Applies the frames as one command while a clone is held: seconds.
+    fn after_clone(&mut self, frames: &[Bytes]) -> anyhow::Result<f64> {
+        let submission =
+            |frame: &Bytes| Submission { sensor: SENSOR, clock_offset: 0, frame: frame.clone() };
+        let action = Action::Ingest(frames.iter().map(submission).collect());
+        let copy = self.state.clone();
+        let watch = Stopwatch::start();
+        let receipt = self.one(action);
+        let seconds = watch.elapsed().as_secs_f64();
+        drop(copy);
+        let applied = |one: &BatchReceipt| *one == BatchReceipt::Applied;
+        let all = matches!(&receipt, Receipt::Ingested(all) if all.iter().all(applied));
+        anyhow::ensure!(all, "a batch was not applied: {receipt:?}");
+        Ok(seconds)
     }
 
     /// Applies the frames, two to an entry as the leader joins them.

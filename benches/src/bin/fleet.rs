@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, mpsc};
-use wardmesh_benches::client::{Batches, Enrolled, Receiving, Sending, Session, enrol, socket};
+use tokio::sync::Semaphore;
+use wardmesh_benches::client::{Batches, Enrolled, Session, enrol, socket};
 use wardmesh_benches::cluster::{self, Cluster, NODES, option};
 use wardmesh_benches::events::mixed;
 use wardmesh_benches::latencies::Latencies;
@@ -168,19 +167,12 @@ async fn live(fleet: Arc<Fleet>, sessions: Vec<(Enrolled, Session)>) -> anyhow::
     let count = sessions.len();
     let started = tokio::time::Instant::now();
     let mut sensors = Vec::with_capacity(2 * count);
-    for (number, (enrolled, Session { sending, receiving })) in sessions.into_iter().enumerate() {
+    for (number, (enrolled, session)) in sessions.into_iter().enumerate() {
         // Spread over the linger: clocks of sensors do not tick together.
         let first = started + LINGER.mul_f64(number as f64 / count as f64);
-        let (told, sent) = mpsc::unbounded_channel();
-        sensors.push(tokio::spawn(send(
-            Arc::clone(&fleet),
-            enrolled,
-            number,
-            sending,
-            first,
-            told,
-        )));
-        sensors.push(tokio::spawn(receive(Arc::clone(&fleet), receiving, sent)));
+        let batches = Batches::new(enrolled.sensor, 1);
+        let own = number as u64 * DEVICES;
+        sensors.push(tokio::spawn(sense(Arc::clone(&fleet), session, batches, (own, first))));
     }
     for sensor in sensors {
         sensor.await??;
@@ -188,51 +180,37 @@ async fn live(fleet: Arc<Fleet>, sessions: Vec<(Enrolled, Session)>) -> anyhow::
     Ok(())
 }
 
-async fn send(
+/// One sensor: its devices begin with the number `own`, its first batch goes out at `first`.
+async fn sense(
     fleet: Arc<Fleet>,
-    enrolled: Enrolled,
-    number: usize,
-    mut sending: Sending,
-    first: tokio::time::Instant,
-    told: mpsc::UnboundedSender<Instant>,
-) -> anyhow::Result<()> {
-    let mut batches = Batches::new(enrolled.sensor, 1);
-    let per_batch = RATE * LINGER.as_millis() as u64 / 1_000;
-    let (mut due, mut turn) = (first, 0);
-    while !fleet.stop.load(Ordering::Acquire) {
-        tokio::time::sleep_until(due).await;
-        let own = number as u64 * DEVICES;
-        let events = (turn * per_batch..(turn + 1) * per_batch)
-            .map(|event| mixed(own + event % DEVICES, 1 << 24, clock::now()));
-        let frame = batches.seal(events)?;
-        told.send(Instant::now()).context("the receiver has ended")?;
-        sending.send(frame).await?;
-        (due, turn) = (due + LINGER, turn + 1);
-    }
-    // What is under way is still to be answered.
-    told.closed().await;
-    sending.close();
-    Ok(())
-}
-
-async fn receive(
-    fleet: Arc<Fleet>,
-    mut receiving: Receiving,
-    mut sent: mpsc::UnboundedReceiver<Instant>,
+    mut session: Session,
+    mut batches: Batches,
+    (own, first): (u64, tokio::time::Instant),
 ) -> anyhow::Result<()> {
     let per_batch = RATE * LINGER.as_millis() as u64 / 1_000;
-    loop {
-        let next = tokio::time::timeout(LINGER, sent.recv()).await;
-        match next {
-            Ok(Some(at)) => {
-                receiving.acknowledged().await?;
-                fleet.acked.fetch_add(per_batch, Ordering::Relaxed);
-                fleet.latencies.lock().push(at.elapsed());
+    let (mut due, mut next) = (first, 0);
+    while session.under_way() > 0 || !fleet.stop.load(Ordering::Acquire) {
+        tokio::select! {
+            () = tokio::time::sleep_until(due) => {
+                due += LINGER;
+                if fleet.stop.load(Ordering::Acquire) {
+                    continue;
+                }
+                let numbers = next..next + per_batch;
+                next = numbers.end;
+                let event = |at: u64| mixed(own + at % DEVICES, 1 << 24, clock::now());
+                session.send(batches.seal(numbers.map(event))?).await?;
             }
-            Err(_) if !fleet.stop.load(Ordering::Acquire) => {}
-            Ok(None) | Err(_) => return Ok(()),
+            receipt = session.receipt() => {
+                if let Some(took) = session.act(receipt?).await? {
+                    fleet.acked.fetch_add(per_batch, Ordering::Relaxed);
+                    fleet.latencies.lock().push(took);
+                }
+            }
         }
     }
+    session.close();
+    Ok(())
 }
 
 /// Sensors with full spools send them as fast as they are let; events per second, all together.
@@ -275,22 +253,16 @@ fn drain(
     Ok(each as f64 * enrolled.len() as f64 / begun.elapsed().as_secs_f64())
 }
 
-async fn pour(session: Session, frames: Vec<Bytes>) -> anyhow::Result<()> {
-    let Session { mut sending, mut receiving } = session;
-    let room = Arc::new(Semaphore::new(WINDOW));
-    let (count, freed) = (frames.len(), Arc::clone(&room));
-    let receiver = tokio::spawn(async move {
-        for _ in 0..count {
-            receiving.acknowledged().await?;
-            freed.add_permits(1);
-        }
-        anyhow::Ok(())
-    });
+async fn pour(mut session: Session, frames: Vec<Bytes>) -> anyhow::Result<()> {
     for frame in frames {
-        room.acquire().await?.forget();
-        sending.send(frame).await?;
+        if session.under_way() == WINDOW {
+            session.settle().await?;
+        }
+        session.send(frame).await?;
     }
-    receiver.await??;
-    sending.close();
+    while session.under_way() > 0 {
+        session.settle().await?;
+    }
+    session.close();
     Ok(())
 }

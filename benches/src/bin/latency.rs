@@ -8,10 +8,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use bytes::Bytes;
-use tokio::sync::mpsc;
-use wardmesh_benches::client::{Batches, Enrolled, Receiving, Sending, Session, enrol, socket};
+use wardmesh_benches::client::{Batches, Enrolled, Session, enrol, socket};
 use wardmesh_benches::cluster::{self, Cluster, NODES, option};
 use wardmesh_benches::events::mixed;
 use wardmesh_benches::latencies::Latencies;
@@ -155,49 +153,41 @@ async fn send_all(
     let started = tokio::time::Instant::now();
     let running: Vec<_> = sensors
         .into_iter()
-        .map(|(place, Session { sending, receiving }, frames, begin)| {
-            let (told, sent) = mpsc::unbounded_channel();
-            let first = started + begin;
-            let sender = tokio::spawn(send(sending, frames, first, pause, told));
-            (place, sender, tokio::spawn(receive(receiving, sent)))
+        .map(|(place, session, frames, begin)| {
+            (place, tokio::spawn(pace(session, frames, started + begin, pause)))
         })
         .collect();
     let mut by_node = vec![Latencies::default(); NODES];
-    for (place, sender, receiver) in running {
-        let sending = sender.await??;
-        by_node[place].append(receiver.await??);
-        sending.close();
+    for (place, sensor) in running {
+        by_node[place].append(sensor.await??);
     }
     endpoint.wait_idle().await;
     Ok(by_node)
 }
 
-async fn send(
-    mut sending: Sending,
+/// Sends a frame each `pause`, whatever became of those before.
+async fn pace(
+    mut session: Session,
     frames: Vec<Bytes>,
     first: tokio::time::Instant,
     pause: Duration,
-    told: mpsc::UnboundedSender<Instant>,
-) -> anyhow::Result<Sending> {
-    let mut due = first;
-    for frame in frames {
-        tokio::time::sleep_until(due).await;
-        told.send(Instant::now()).context("the receiver has ended")?;
-        sending.send(frame).await?;
-        due += pause;
-    }
-    Ok(sending)
-}
-
-async fn receive(
-    mut receiving: Receiving,
-    mut sent: mpsc::UnboundedReceiver<Instant>,
 ) -> anyhow::Result<Latencies> {
-    let mut latencies = Latencies::default();
-    while let Some(at) = sent.recv().await {
-        receiving.acknowledged().await?;
-        latencies.push(at.elapsed());
+    let (mut latencies, mut due, mut frames) = (Latencies::default(), first, frames.into_iter());
+    let mut next = frames.next();
+    while next.is_some() || session.under_way() > 0 {
+        tokio::select! {
+            () = tokio::time::sleep_until(due), if next.is_some() => {
+                if let Some(frame) = next.take() {
+                    session.send(frame).await?;
+                }
+                (next, due) = (frames.next(), due + pause);
+            }
+            receipt = session.receipt() => {
+                session.act(receipt?).await?.into_iter().for_each(|took| latencies.push(took));
+            }
+        }
     }
+    session.close();
     Ok(latencies)
 }
 

@@ -294,24 +294,21 @@ impl Writer {
     /// Sends every kind of event of every device, as fast as it goes.
     async fn introduce(&mut self, address: &str) -> anyhow::Result<()> {
         let endpoint = socket()?;
-        let Session { mut sending, mut receiving } =
-            Session::open(&endpoint, &self.enrolled, address, 1).await?;
+        let mut session = Session::open(&endpoint, &self.enrolled, address, 1).await?;
         let mut batches = Batches::new(self.enrolled.sensor, 1);
-        let (mut under_way, all) = (0, 10 * self.devices);
+        let all = 10 * self.devices;
         while self.next < all {
             let numbers = self.next..(self.next + 400).min(all);
             self.next = numbers.end;
-            sending.send(batches.seal(numbers.map(|number| self.event(number)))?).await?;
-            under_way += 1;
-            if under_way == WINDOW {
-                receiving.acknowledged().await?;
-                under_way -= 1;
+            session.send(batches.seal(numbers.map(|number| self.event(number)))?).await?;
+            if session.under_way() == WINDOW {
+                session.settle().await?;
             }
         }
-        for _ in 0..under_way {
-            receiving.acknowledged().await?;
+        while session.under_way() > 0 {
+            session.settle().await?;
         }
-        sending.close();
+        session.close();
         endpoint.wait_idle().await;
         Ok(())
     }
@@ -325,8 +322,7 @@ impl Writer {
         written: Arc<AtomicU64>,
     ) -> anyhow::Result<()> {
         let endpoint = socket()?;
-        let session = Session::open(&endpoint, &self.enrolled, &address, 2).await?;
-        let Session { mut sending, mut receiving } = session;
+        let mut session = Session::open(&endpoint, &self.enrolled, &address, 2).await?;
         let mut batches = Batches::new(self.enrolled.sensor, 2);
         let mut pace =
             tokio::time::interval(Duration::from_secs_f64(BATCH as f64 / rate.max(1) as f64));
@@ -334,11 +330,11 @@ impl Writer {
             pace.tick().await;
             let numbers = self.next..self.next + BATCH;
             self.next = numbers.end;
-            sending.send(batches.seal(numbers.map(|number| self.event(number)))?).await?;
-            receiving.acknowledged().await?;
+            session.send(batches.seal(numbers.map(|number| self.event(number)))?).await?;
+            session.settle().await?;
             written.fetch_add(BATCH, Ordering::Relaxed);
         }
-        sending.close();
+        session.close();
         Ok(())
     }
 }

@@ -142,6 +142,7 @@ async fn greet(
         cluster: None,
         sensor: sensor.0,
         epoch: EPOCH,
+        tails: Vec::new(),
         held: Vec::new(),
         version_min: 1,
         version_max: 1,

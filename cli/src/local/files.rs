@@ -10,6 +10,9 @@ use wardmesh_common::tls::authority::Issued;
 use wardmesh_sensor::config as sensor;
 use wardmesh_sensor::uplink::UplinkConfig;
 
+/// A throw-away mesh is small, and may lie on a small volume.
+const MIB: u64 = 1024 * 1024;
+
 /// Where a node listens.
 pub(super) struct Ports {
     pub(super) ingest: SocketAddr,
@@ -63,7 +66,7 @@ pub(super) fn node_config(
         http: node::HttpConfig { listen: reachable(ports.http), advertise: ports.http.to_string() },
         metrics: node::MetricsConfig { listen: ports.metrics },
         retention: node::RetentionConfig::default(),
-        disk: node::DiskConfig::default(),
+        disk: node::DiskConfig { low_bytes: 64 * MIB, reserve_bytes: 16 * MIB },
         log: LogConfig { filter: filter.to_owned(), ..LogConfig::default() },
     };
     write_toml(&folder.join("aggregator.toml"), &config)
@@ -85,7 +88,7 @@ pub(super) fn sensor_config(
         spool: sensor::SpoolConfig {
             folder: folder.join("spool"),
             budget_bytes: 1 << 30,
-            reserve_bytes: sensor::SpoolConfig::default_reserve(),
+            reserve_bytes: 16 * MIB,
         },
         capture: sensor::CaptureConfig { files: captures.to_vec(), speed: sensor::Speed::Max },
         log: LogConfig { filter: filter.to_owned(), ..LogConfig::default() },

@@ -209,6 +209,26 @@ impl Place {
     }
 }
 
+/// What a frame's header says that it costs to apply; nothing of it is checked here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Events in it.
+    pub events: usize,
+    /// Bytes that it expands to.
+    pub raw_length: usize,
+}
+
+impl Cost {
+    /// The cost of a frame; none where it has no whole header.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        bytes.first_chunk::<HEADER_LENGTH>().map_or_else(Self::default, |head| Self {
+            events: le_u32(head, 20) as usize,
+            raw_length: le_u32(head, 16) as usize,
+        })
+    }
+}
+
 /// A frame whose lengths, fields and checksum hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {

@@ -27,6 +27,9 @@ pub struct Hello {
     pub epoch: u64,
     /// Earlier epochs that the spool still holds.
     pub held: Vec<u64>,
+    /// The last place of the stream's lane that this start has sealed, then those that the spool has of
+    /// each held epoch, 0 where it has none. Less than what was applied shows a restored image.
+    pub tails: Vec<u64>,
     /// The lowest batch version that the sensor can send.
     pub version_min: u16,
     /// The highest one.
@@ -63,14 +66,16 @@ pub struct Welcome {
 }
 
 /// How far one epoch of the stream's lane has been applied.
-#[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Archive, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// The epoch.
     pub epoch: u64,
     /// The last applied sequence number, 0 before the first.
     pub seq: u64,
-    /// The chain hash there.
-    pub chain: u64,
+    /// The chain hashes of the latest places, oldest first, that of `seq` last.
+    pub chains: Vec<u64>,
+    /// Bit n tells that the batch at `seq - n` was passed over, not applied.
+    pub skipped: u32,
 }
 
 /// What became of a batch: one for each batch, in the order of the batches. `Acknowledged` at `seq`
@@ -96,7 +101,8 @@ pub enum Outcome {
     /// Never to be applied as it stands. What is wrong with the batch itself (`Malformed`,
     /// `TooLarge`, `UnknownSchema`, `WrongSensor`) was passed over, and the watermark has passed it:
     /// to the dead letters. `EpochClosed` and `Forked` speak of the epoch: the watermark stays, and
-    /// what is spooled goes on under a new epoch. Any other reason is the sensor's or the cluster's:
+    /// what is spooled goes on under a new epoch. `PassedOver` says that it was passed over earlier. Any
+    /// other reason is the sensor's or the cluster's:
     /// the watermark stays, and the batch goes to the dead letters.
     Rejected(Reason),
     /// Not now: no leader, or the queue is full. Send again after so many milliseconds.
@@ -125,12 +131,15 @@ pub enum Reason {
     Revoked,
     /// The epoch was never opened, or is closed.
     EpochClosed,
-    /// The chain hash does not go on from the watermark: a disk or memory image was restored.
+    /// Another batch has its place, or the chain hash does not go on from the watermark: a disk or
+    /// memory image was restored.
     Forked,
     /// A frame came where another was due: a batch before the hello, a second hello.
     OutOfTurn,
     /// The node has no cluster yet, or does not follow it.
     NotReady,
+    /// The batch was passed over earlier: it will never be applied.
+    PassedOver,
 }
 
 impl Reason {
@@ -149,6 +158,7 @@ impl Reason {
             Self::Forked => "forked",
             Self::OutOfTurn => "out-of-turn",
             Self::NotReady => "not-ready",
+            Self::PassedOver => "passed-over",
         }
     }
 }
@@ -242,6 +252,7 @@ mod tests {
             sensor: [2; 16],
             epoch: 3,
             held: vec![4, 5],
+            tails: vec![7, 8, 0],
             version_min: 1,
             version_max: 1,
             compression: true,
@@ -257,7 +268,7 @@ mod tests {
             window: 8,
             clock_offset: -9,
             leader: Some("agg-1:4433".into()),
-            watermarks: vec![Mark { epoch: 3, seq: 10, chain: 11 }],
+            watermarks: vec![Mark { epoch: 3, seq: 10, chains: vec![12, 11], skipped: 2 }],
         };
         let receipt = Receipt { epoch: 3, seq: 10, outcome: Outcome::Acknowledged(12) };
         let refusal = Refusal { reason: Reason::Revoked, detail: "revoked".into() };

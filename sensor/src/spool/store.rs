@@ -141,7 +141,7 @@ impl Store {
         self.disk.sync().map_err(|cause| self.error(&cause))
     }
 
-    /// Syncs the folder itself, after files were made in it.
+    /// Syncs the folder itself, after files were made in it, and the one that it was made in.
     pub(super) fn sync_folder(&self) -> Result<(), SpoolError> {
         self.disk.sync_folder().map_err(|cause| self.error(&cause))
     }
@@ -156,6 +156,19 @@ impl Store {
         let starts = self.starts().into_iter().filter(|(_, of)| *of == epoch);
         let mut places = starts.map(|(start, _)| Position { start, seq });
         places.find(|place| self.batches.contains_key(key(lane, *place)).unwrap_or(false))
+    }
+
+    /// The last place of an epoch in a lane, dead letters included; 0 where there is none.
+    pub(super) fn tail(&self, lane: Lane, epoch: u64) -> u64 {
+        let starts = self.starts().into_iter().filter(|(_, of)| *of == epoch);
+        let last = |table: &Table, start| {
+            let (first, last) = (Position { start, seq: 0 }, Position { start, seq: u64::MAX });
+            let found = table.range(key(lane, first)..=key(lane, last)).next_back();
+            found.and_then(Result::ok).and_then(|(key, _)| position(&key)).unwrap_or_default().seq
+        };
+        let tails =
+            starts.map(|(start, _)| last(&self.batches, start).max(last(&self.dead, start)));
+        tails.max().unwrap_or_default()
     }
 
     pub(super) fn held(

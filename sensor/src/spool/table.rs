@@ -30,7 +30,7 @@ pub trait Disk: Debug + Send + Sync {
     /// The disk's; what was written before is then lost or not.
     fn sync(&self) -> io::Result<()>;
 
-    /// Makes it durable that there are files at all.
+    /// Makes it durable that there are files at all, and the folder that they lie in.
     ///
     /// # Errors
     /// The disk's.

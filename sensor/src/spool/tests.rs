@@ -2,6 +2,9 @@
 
 use super::*;
 
+#[path = "tests/crash.rs"]
+mod crash;
+
 const LARGE: u64 = 1 << 30;
 
 fn archive(lane: Lane, text: &str) -> Archive {
@@ -89,10 +92,45 @@ fn readopted_batches_keep_their_content_under_a_new_epoch() {
     for text in ["a", "b"] {
         spool.hold(archive(Lane::Bulk, text)).unwrap();
     }
-    spool.readopt(Lane::Bulk, 7, 9);
+    spool.readopt(Lane::Bulk, 7, 9, 0);
     settle(&spool);
     assert_eq!(bulk(&spool), [(2, 1, 9, b"a".to_vec()), (2, 2, 9, b"b".to_vec())]);
     assert_eq!(spool.epochs(), Epochs { current: 9, held: vec![] });
+}
+
+/// What may have been applied is kept, but neither sent nor forgotten.
+#[test]
+fn what_nobody_can_tell_becomes_a_dead_letter() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = folder.path().join("ledger");
+    let path = folder.path().join("spool");
+    let (spool, _) = Spool::open(&path, LARGE, 7, Some(Ledger::open(&ledger).unwrap())).unwrap();
+    for n in 0..150 {
+        spool.hold(archive(Lane::Bulk, &format!("{n}"))).unwrap();
+    }
+    spool.readopt(Lane::Bulk, 7, 9, 149);
+    settle(&spool);
+    assert_eq!(bulk(&spool), [(2, 1, 9, b"148".to_vec()), (2, 2, 9, b"149".to_vec())]);
+    assert_eq!(spool.counts().dead.load(Ordering::Relaxed), 148);
+    let text = std::fs::read_to_string(&ledger).unwrap();
+    assert_eq!(text.matches("rejected").count(), 148);
+    assert_eq!(text.matches("readopted").count(), 2);
+}
+
+#[test]
+fn the_hello_tells_how_far_each_start_came() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spool");
+    let spool = open(&path, 7);
+    for text in ["a", "b", "c"] {
+        spool.hold(archive(Lane::Bulk, text)).unwrap();
+    }
+    spool.dead(Lane::Bulk, Position { start: 1, seq: 3 }, "malformed");
+    let spool = reopen(&path, spool, 8);
+    spool.hold(archive(Lane::Urgent, "d")).unwrap();
+    let epochs = spool.epochs();
+    assert_eq!(spool.tails(Lane::Bulk, &epochs), [0, 3], "dead letters had a place too");
+    assert_eq!(spool.tails(Lane::Urgent, &epochs), [1, 0]);
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub(super) enum Order {
     Hold { archive: Archive, done: oneshot::Sender<Result<Kept, SpoolError>> },
     Acked { lane: Lane, epoch: u64, seq: u64 },
     Dead { lane: Lane, position: Position, reason: &'static str },
-    Readopt { lane: Lane, epoch: u64, renewed: u64 },
+    Readopt { lane: Lane, epoch: u64, renewed: u64, undecided: u64 },
     Settle { done: oneshot::Sender<()> },
 }
 
@@ -196,8 +196,9 @@ impl Writer {
                     self.settle(std::mem::take(&mut round))?;
                     self.bury(lane, position, reason)?;
                 }
-                Order::Readopt { lane, epoch, renewed } => {
+                Order::Readopt { lane, epoch, renewed, undecided } => {
                     self.settle(std::mem::take(&mut round))?;
+                    self.bury_before(lane, epoch, undecided)?;
                     self.readopt(lane, epoch, renewed)?;
                 }
                 Order::Settle { done } => {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use wardmesh_common::link::{Receiver, Sender};
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::Frame;
-use wardmesh_common::wire::message::{Message, Outcome, Reason, Receipt, Welcome};
+use wardmesh_common::wire::message::{Message, Outcome, Reason, Receipt};
 use wardmesh_common::{clock, link, offload, random};
 
 use super::session::{Opened, SessionEnd};
@@ -23,9 +23,6 @@ const RECEIPTS_MAX: usize = 1_024;
 /// Runs a lane until the session must end.
 pub(super) async fn run(spool: &Spool, opened: Opened) -> SessionEnd {
     let Opened { lane, mut send, receive, welcome } = opened;
-    if let Err(end) = take_marks(spool, lane, &welcome) {
-        return end;
-    }
     let mut growth = spool.growth();
     let mut receipts = read_receipts(receive);
     let window = Window::new(usize::from(welcome.window));
@@ -62,28 +59,6 @@ async fn wait(until: Option<Instant>) {
 
 fn closed() -> SessionEnd {
     SessionEnd::Lost("the node closed the lane".to_owned())
-}
-
-/// What the aggregator has already: forgotten before anything is sent.
-///
-/// A memory or disk that was restored from an image has other batches where the aggregator's mark
-/// stands, or none yet. What it holds is then numbered anew and not forgotten: at worst a window of
-/// batches is applied twice, but nothing that was seen since is swallowed.
-fn take_marks(spool: &Spool, lane: Lane, welcome: &Welcome) -> Result<(), SessionEnd> {
-    let current = spool.epochs().current;
-    for mark in welcome.watermarks.iter().filter(|mark| mark.seq > 0) {
-        let held = spool.held(lane, mark.epoch, mark.seq)?;
-        let other = held.is_some_and(|bytes| {
-            Frame::open(&bytes).is_ok_and(|frame| frame.header.chain != mark.chain)
-        });
-        if other || (mark.epoch == current && mark.seq > spool.tail(lane)) {
-            tracing::warn!(%lane, "the spool is not the one that was acknowledged: a new epoch");
-            spool.readopt(lane, mark.epoch, random::u64());
-            return Err(SessionEnd::Renewed("the spool was restored from an image"));
-        }
-        spool.acked(lane, mark.epoch, mark.seq);
-    }
-    Ok(())
 }
 
 /// A lane's batches on their way.
@@ -145,11 +120,13 @@ impl Traffic<'_> {
             }
             Outcome::Rejected(Reason::Forked) => {
                 self.settle();
-                self.spool.readopt(self.lane, epoch, random::u64());
+                self.spool.readopt(self.lane, epoch, random::u64(), 0);
                 Err(SessionEnd::Renewed("the aggregator does not go on with the epoch"))
             }
             Outcome::Rejected(reason) => {
                 tracing::error!(lane = %self.lane, seq, %reason, "rejected for good: dead letter");
+                // In the order of the lane, so that no crash leaves a hole before what is held.
+                self.settle();
                 self.spool.dead(self.lane, sent.position, reason.as_str());
                 Ok(())
             }
@@ -193,7 +170,7 @@ impl Traffic<'_> {
         let due = Position { start: sent.position.start, seq: expected };
         let held = self.spool.after(self.lane, Some(before(due)), 1)?;
         if held.first().is_none_or(|(position, _)| *position != due) {
-            self.spool.readopt(self.lane, sent.epoch, random::u64());
+            self.spool.readopt(self.lane, sent.epoch, random::u64(), 0);
             return Err(SessionEnd::Renewed("the batch that is due is not in the spool"));
         }
         self.window.rewind(Some(before(due)));

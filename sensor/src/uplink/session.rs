@@ -9,7 +9,7 @@ use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::message::{Hello, Message, Reason, Welcome};
 use wardmesh_common::{clock, link};
 
-use super::{Uplink, lane};
+use super::{Uplink, lane, marks};
 
 /// Why a session is over; the spool is untouched by it.
 #[derive(Debug, thiserror::Error)]
@@ -74,11 +74,15 @@ async fn serve(
     uplink.status.sessions.fetch_add(1, Ordering::Relaxed);
     uplink.status.online.store(true, Ordering::Release);
     tracing::info!(address, site = %urgent.welcome.site, "online");
-    let end = tokio::select! {
-        biased;
-        end = lane::run(&uplink.spool, urgent) => end,
-        end = lane::run(&uplink.spool, bulk) => end,
-        reason = connection.closed() => SessionEnd::Lost(reason),
+    let welcomes = [(Lane::Urgent, &urgent.welcome), (Lane::Bulk, &bulk.welcome)];
+    let end = match marks::take(&uplink.spool, welcomes) {
+        Err(end) => end,
+        Ok(()) => tokio::select! {
+            biased;
+            end = lane::run(&uplink.spool, urgent) => end,
+            end = lane::run(&uplink.spool, bulk) => end,
+            reason = connection.closed() => SessionEnd::Lost(reason),
+        },
     };
     connection.close(0, "");
     // What was acknowledged is forgotten, and what was numbered anew is in its place, before the next
@@ -104,12 +108,14 @@ async fn open(
     let lost = |cause: &dyn std::fmt::Display| SessionEnd::Lost(cause.to_string());
     let Stream { mut send, mut receive } = connection.open().await.map_err(|cause| lost(&cause))?;
     let epochs = uplink.spool.epochs();
+    let tails = uplink.spool.tails(lane, &epochs);
     let at = clock::now();
     let hello = Message::Hello(Hello {
         cluster: None,
         sensor: uplink.sensor.0,
         epoch: epochs.current,
         held: epochs.held,
+        tails,
         version_min: 1,
         version_max: 1,
         compression: true,

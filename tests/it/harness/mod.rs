@@ -1,6 +1,7 @@
 //! A mesh under test: starts it, replays captures into it, and asks it. Judges nothing.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use wardmesh_cli::simulate::Scenario;
 use wardmesh_common::id::SensorId;
 
 pub(crate) mod judge;
+pub(crate) mod trace;
 pub(crate) mod volume;
 
 pub(crate) use wardmesh_tests::{client, forge, ledger};
@@ -73,10 +75,18 @@ impl World {
 
     /// The same where each node's data folder and configuration are prepared before it starts.
     pub(crate) fn found_as(prepare: impl Fn(&Path, &mut toml::Table)) -> Self {
+        Self::found_with(|_| PROGRAM.into(), prepare)
+    }
+
+    /// The same where a program stands between that plays every role; it may lie in the mesh's folder.
+    pub(crate) fn found_with(
+        program: impl FnOnce(&Path) -> PathBuf,
+        prepare: impl Fn(&Path, &mut toml::Table),
+    ) -> Self {
         let folder = tempfile::Builder::new().prefix("wardmesh-it-").tempdir().unwrap();
         let plan = Plan {
             folder: folder.path().to_owned(),
-            program: PROGRAM.into(),
+            program: program(folder.path()),
             nodes: NODES,
             log: "info,openraft=error".to_owned(),
         };
@@ -273,6 +283,12 @@ impl Drop for World {
             show_logs(self.folder.path());
         }
     }
+}
+
+/// Says that a test is left out, past the capture of what tests print: it must not pass unnoticed.
+pub(crate) fn left_out(test: &str, why: &str) {
+    // Nobody else can be told where this fails.
+    let _ = writeln!(std::io::stderr(), "!!! LEFT OUT: {test}: {why}");
 }
 
 fn show_logs(folder: &Path) {

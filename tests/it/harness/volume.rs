@@ -29,7 +29,7 @@ pub(crate) fn inside(test: &str) -> bool {
     let probe = "mount -t tmpfs -o size=64k tmpfs /mnt && umount /mnt";
     let allowed = unshare().args(["sh", "-c", probe]).output();
     if !allowed.is_ok_and(|output| output.status.success()) {
-        eprintln!("!!! LEFT OUT: {test}: no tmpfs can be mounted in a namespace here (needs root)");
+        super::left_out(test, "no tmpfs can be mounted in a namespace here (needs root)");
         return false;
     }
     let program = std::env::current_exe().unwrap();

@@ -30,7 +30,9 @@ impl Invariant for LeaderCompleteness {
                 for (index, id) in due {
                     let own = log.entries.get(index).map(|entry| entry.log_id);
                     if own != Some(*id) {
-                        return Err(format!("node {node} leads as {leader} and has {own:?}, not {id}"));
+                        return Err(format!(
+                            "node {node} leads as {leader} and has {own:?}, not {id}"
+                        ));
                     }
                 }
             }

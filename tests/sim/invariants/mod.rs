@@ -6,6 +6,7 @@ mod durability;
 mod election;
 mod eventual_completeness;
 mod exactly_once;
+mod exits;
 mod leader_completeness;
 mod liveness;
 mod log_matching;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::<replicas::Replicas>::default(),
         Box::<reads::Reads>::default(),
         Box::<liveness::Liveness>::default(),
+        Box::<exits::Exits>::default(),
         Box::<election::Election>::default(),
         Box::<log_matching::LogMatching>::default(),
         Box::<leader_completeness::LeaderCompleteness>::default(),

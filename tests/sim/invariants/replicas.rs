@@ -27,11 +27,14 @@ impl Invariant for Replicas {
             Fact::Restored { node, index, state } => match self.agreed.get(index) {
                 Some(applied) if applied.state == *state => {}
                 other => {
-                    return Err(format!("node {node} restored {state:?} as {index}, not {other:?}"));
+                    return Err(format!(
+                        "node {node} restored {state:?} as {index}, not {other:?}"
+                    ));
                 }
             },
             Fact::Ended(ending) => {
-                let all: BTreeSet<_> = ending.nodes.values().map(|end| format!("{end:?}")).collect();
+                let all: BTreeSet<_> =
+                    ending.nodes.values().map(|end| format!("{end:?}")).collect();
                 if all.len() > 1 {
                     return Err(format!("the nodes end differently: {all:?}"));
                 }

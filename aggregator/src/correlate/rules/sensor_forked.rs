@@ -1,10 +1,10 @@
-//! A sensor goes on from a place that it has already left: somebody restored an image of it.
+//! A sensor goes on from a place that it had already left: somebody restored an older image of it.
 
 use std::collections::BTreeMap;
 
 use super::super::{Rule, Severity, Subject, Verdict};
 
-/// Raises `sensor-forked`; counts batches.
+/// Raises `sensor-forked`; counts hellos and batches that show it.
 pub(super) struct SensorForked;
 
 impl Rule for SensorForked {
@@ -25,8 +25,9 @@ impl Rule for SensorForked {
             subject: watch.sensor.to_string(),
             severity: Severity::High,
             title: format!(
-                "Sensor {} at {} sends other batches in the place of acknowledged ones: \
-                 a disk or memory image of it was restored. Restart it, so that it begins anew",
+                "Sensor {} at {} went back to where it had been: an older image of its disk or \
+                 memory was restored, or a copy of it runs. What it saw since the image and never \
+                 sent is missing",
                 watch.name, watch.site
             ),
             sites: vec![watch.site.clone()],
@@ -34,7 +35,7 @@ impl Rule for SensorForked {
             count: fork.count,
             first_seen: fork.first_at,
             last_seen: fork.last_at,
-            evidence: vec![fork.evidence],
+            evidence: fork.evidence.into_iter().collect(),
             detail: detail
                 .map(|(name, value)| (name.to_owned(), value))
                 .into_iter()

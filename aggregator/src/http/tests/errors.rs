@@ -53,7 +53,7 @@ async fn what_cannot_be_read_is_named() {
             "invalid-parameter",
             "rule",
             "It takes identity-moved, identity-concurrent, identity-vendor-duplicate, sensor-forked, \
-             node-disk-full, sensor-disk-full.",
+             sensor-cloned, clock-suspect, node-disk-full, sensor-disk-full.",
         ),
         (
             "/api/v1/sensors?state=Online",

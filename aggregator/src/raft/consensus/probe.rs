@@ -9,6 +9,7 @@ use crate::raft::network::Peer;
 use crate::raft::rpc::{Failure, Probed, Reply, Request};
 use crate::raft::types::Member;
 use wardmesh_common::id::{ClusterId, NodeId};
+use wardmesh_common::offload;
 
 /// How long a node that does not answer yet is waited for.
 const PROBE_PATIENCE: Duration = Duration::from_secs(10);
@@ -90,11 +91,7 @@ impl Node {
             return Err(Failure::Refused(format!("node {} is not empty", self.id)));
         }
         let standing = std::sync::Arc::clone(&self.standing);
-        let admitting = tokio::task::spawn_blocking(move || standing.admit(cluster));
-        match admitting.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(cause)) => Err(Failure::Refused(format!("its volume: {cause}"))),
-            Err(cause) => Err(stopped(&cause)),
-        }
+        let admitted = offload::run(move || standing.admit(cluster)).await.flatten();
+        admitted.map_err(|cause| Failure::Refused(format!("its volume: {cause}")))
     }
 }

@@ -5,7 +5,9 @@ use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use quinn::RecvStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::io::AsyncRead;
 use wardmesh_common::id::NodeId;
+use wardmesh_common::offload;
 use wardmesh_common::space::Level;
 
 use super::node::Node;
@@ -38,29 +40,34 @@ impl Serve for Node {
     }
 
     async fn serve(&self, sender: Sender, request: Request, stream: &mut RecvStream) -> Reply {
+        self.respond(sender, request, stream).await
+    }
+}
+
+impl Node {
+    /// Answers a call whose bytes, and a snapshot's file, came by something else than a stream.
+    pub(super) async fn serve_carried(&self, from: NodeId, bytes: Bytes, file: &[u8]) -> Reply {
+        match understand(from, bytes) {
+            Ok((sender, request)) => self.respond(sender, request, &mut &*file).await,
+            Err((refused, failure)) => {
+                self.refused(refused);
+                Reply::Failed(failure)
+            }
+        }
+    }
+
+    async fn respond<S: AsyncRead + Send + Unpin>(
+        &self,
+        sender: Sender,
+        request: Request,
+        stream: &mut S,
+    ) -> Reply {
         if let Some(refusal) = self.standing.refusal(sender, &request) {
             return Reply::Failed(refusal);
         }
         let answer = match request {
             Request::Snapshot(offer) => self.install(sender.node, offer, stream).await,
             request => self.answer(request).await,
-        };
-        answer.unwrap_or_else(Reply::Failed)
-    }
-}
-
-impl Node {
-    /// Answers a call whose bytes came by something else than a stream.
-    pub(super) async fn serve_carried(&self, from: NodeId, bytes: Bytes) -> Reply {
-        let answer = match understand(from, bytes) {
-            Ok((sender, request)) => match self.standing.refusal(sender, &request) {
-                Some(refusal) => Err(refusal),
-                None => self.answer(request).await,
-            },
-            Err((refused, failure)) => {
-                self.refused(refused);
-                Err(failure)
-            }
         };
         answer.unwrap_or_else(Reply::Failed)
     }
@@ -211,11 +218,11 @@ impl Node {
         }))
     }
 
-    async fn install(
+    async fn install<S: AsyncRead + Send + Unpin>(
         &self,
         from: NodeId,
         offer: SnapshotOffer,
-        stream: &mut RecvStream,
+        stream: &mut S,
     ) -> Result<Reply, Failure> {
         if offer.length > SNAPSHOT_LENGTH_MAX || offer.offset > offer.length {
             let why = format!("{} bytes, more than {SNAPSHOT_LENGTH_MAX}", offer.length);
@@ -240,15 +247,14 @@ impl Node {
         Ok(Reply::Snapshot(response.vote))
     }
 
-    async fn receive(
+    async fn receive<S: AsyncRead + Send + Unpin>(
         &self,
         offer: &SnapshotOffer,
-        stream: &mut RecvStream,
+        stream: &mut S,
     ) -> std::io::Result<Snapshot> {
         let (snapshots, name) = (Arc::clone(&self.snapshots), offer.name());
         let offset = offer.offset;
-        let opening = tokio::task::spawn_blocking(move || snapshots.receive(&name, offset));
-        let file: Incoming = opening.await.map_err(std::io::Error::other)??;
+        let file: Incoming = offload::run(move || snapshots.receive(&name, offset)).await??;
         let (file, received) = receive_file(stream, offer.length - offset, file).await?;
         match received {
             Ok(()) => {}
@@ -259,8 +265,7 @@ impl Node {
                 return Err(cause);
             }
         }
-        let finishing = tokio::task::spawn_blocking(move || file.finish());
-        finishing.await.map_err(std::io::Error::other)?
+        offload::run(move || file.finish()).await?
     }
 
     async fn held(&self, name: SnapshotName) -> Result<Reply, Failure> {
@@ -268,8 +273,8 @@ impl Node {
             return Err(Failure::Overloaded { retry_after: millis(RETRY_AFTER_OVERLOAD) });
         };
         let snapshots = Arc::clone(&self.snapshots);
-        let reading = tokio::task::spawn_blocking(move || snapshots.held(&name));
-        let (offset, checksum) = reading.await.map_err(stopped)?.map_err(stopped)?;
+        let reading = offload::run(move || snapshots.held(&name)).await;
+        let (offset, checksum) = reading.flatten().map_err(stopped)?;
         Ok(Reply::SnapshotHeld { offset, checksum })
     }
 }

@@ -108,7 +108,8 @@ impl Consensus {
         let clock = Arc::new(StampClock::new());
         let observed = Observed { machine, clock: Arc::clone(&clock), standing };
         let (standing, machine) = (Arc::clone(&observed.standing), Arc::new(observed));
-        let state_machine = StateMachine::new(machine, Arc::clone(&snapshots));
+        let state_machine =
+            StateMachine::new(machine, Arc::clone(&snapshots)).or_end(end_process());
         let network = Network::new(Arc::clone(&peers));
         let raft = Raft::new(settings.node_id, config, network, storage, state_machine).await;
         let raft = raft.map_err(|cause| StartError::Consensus(cause.to_string()))?;
@@ -129,12 +130,18 @@ impl Consensus {
         Ok(Self { node, endpoint: None, log, tasks })
     }
 
-    /// Answers the bytes of another node's call, its length left out, with those of the reply.
+    /// Answers the bytes of another node's call, its length left out, and of a snapshot's file that
+    /// follows it, with those of the reply.
     ///
     /// # Errors
     /// [`Malformed::Encode`]: none of today's replies can fail.
-    pub async fn answer(&self, from: NodeId, request: Bytes) -> Result<Bytes, Malformed> {
-        self.node.serve_carried(from, request).await.encode()
+    pub async fn answer(
+        &self,
+        from: NodeId,
+        request: Bytes,
+        file: &[u8],
+    ) -> Result<Bytes, Malformed> {
+        self.node.serve_carried(from, request, file).await.encode()
     }
 }
 
@@ -181,6 +188,9 @@ fn open_blocking(settings: &Settings) -> Result<(LogStore, Arc<Snapshots>), Star
     let Settings { data, node_id, space, .. } = settings;
     volume::claim(data, *node_id)?;
     let failed = |what| move |cause| StartError::Storage { what, cause };
+    // Who was removed opens and binds nothing.
+    let standing = Standing::open(data, *node_id).map_err(failed("marks"))?;
+    drop(standing.map_err(StartError::Removed)?);
     let log = LogStore::open(&data.join("raft/log"), end_process()).map_err(failed("log"))?;
     let log = log.on(Arc::clone(space));
     let snapshots = Snapshots::open(&data.join("raft/snapshots")).map_err(failed("snapshots"))?;

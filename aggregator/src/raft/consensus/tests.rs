@@ -110,6 +110,9 @@ async fn a_minority_neither_writes_nor_reads() {
             tenant: TenantId::default_tenant(),
             epoch: 1,
             held: vec![],
+            lane: wardmesh_common::wire::Lane::Bulk,
+            tails: vec![],
+            remote: String::new(),
             version: "1".into(),
         };
         let write = tokio::time::timeout(
@@ -290,6 +293,7 @@ async fn a_damaged_or_mislabelled_snapshot_is_not_installed() {
         trio.initialise(1).await;
         trio.submit_all(1, 1, 0..3).await;
         trio.agree(3).await;
+        strangers::send_a_snapshot_in_two_parts(&trio).await;
         trio.shutdown().await;
     })
     .await;

@@ -15,10 +15,11 @@ use wardmesh_common::time::Timestamp;
 use super::STATUS_PATIENCE;
 use super::node::{Node, index, peer};
 use super::settings::Compaction;
-use crate::raft::clock::STEP_MAX;
+use crate::raft::clock::{Look, STEP_MAX};
+use crate::raft::proposer::Unavailable;
 use crate::raft::rpc::{Reply, Request};
 use crate::raft::types::TypeConfig;
-use crate::state::command::Action;
+use crate::state::command::{Action, ReportClock};
 
 /// Between two ticks of the replicated time.
 const TICK: Duration = Duration::from_secs(1);
@@ -38,18 +39,50 @@ const SNAPSHOT_POLL: Duration = Duration::from_secs(1);
 /// Clocks of members that differ by less agree, for a step of the wall clock.
 const CLOCKS_AGREE: Duration = Duration::from_secs(2);
 
-/// Proposes a tick a second while this node leads.
+/// Proposes a tick a second while this node leads; on every node, tells when its clock is wrong.
 pub(super) async fn tick(node: Arc<Node>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reported = false;
     loop {
         ticks.tick().await;
+        report_clock(&node, &mut reported).await;
         if !node.leads() {
             continue;
         }
         follow_wall_clock(&node).await;
         if let Err(cause) = node.propose_here(Action::Tick).await {
             tracing::debug!(%cause, "a tick was not applied");
+        }
+    }
+}
+
+/// Has it agreed on that this node's clock is wrong, or right again.
+async fn report_clock(node: &Node, reported: &mut bool) {
+    let look = node.clock.look();
+    if look.wrong == *reported || node.propose_clock(look).await.is_err() {
+        return;
+    }
+    *reported = look.wrong;
+    let seconds = look.offset / 1_000_000_000;
+    if look.wrong {
+        tracing::error!(seconds, "this node's clock differs from what the cluster agreed on");
+    } else {
+        tracing::info!(seconds, "this node's clock is right again");
+    }
+}
+
+impl Node {
+    async fn propose_clock(&self, look: Look) -> Result<(), Unavailable> {
+        let membership = self.membership();
+        let name = membership.get_node(&self.id).map(|member| member.name.clone());
+        let (node, name) = (self.id, name.unwrap_or_default());
+        let report = ReportClock { node, name, offset: look.offset, off: look.wrong };
+        let proposed = self.propose(Action::ReportClock(report));
+        // The ticks of a leader must not wait for long.
+        match tokio::time::timeout(TICK, proposed).await {
+            Ok(outcome) => outcome.map(drop),
+            Err(_) => Err(Unavailable::no_leader()),
         }
     }
 }

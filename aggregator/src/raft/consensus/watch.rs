@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
+use wardmesh_common::offload;
 use wardmesh_common::time::Timestamp;
 
 use super::STATUS_PATIENCE;
@@ -44,6 +45,7 @@ pub(super) async fn run(node: Arc<Node>) {
         }
     };
     let at = tokio::select! {
+        biased;
         at = standing.until_removed() => at,
         () = work => return,
     };
@@ -94,8 +96,8 @@ async fn leave(node: &Node, at: Timestamp) {
     let why = way_out(node.id, &at.to_string());
     tracing::error!(why, "this node is no member any more and stops");
     let standing = Arc::clone(&node.standing);
-    let marked = tokio::task::spawn_blocking(move || standing.mark_removed(at)).await;
-    if let Ok(Err(cause)) = marked {
+    let marked = offload::run(move || standing.mark_removed(at)).await;
+    if let Err(cause) = marked.flatten() {
         tracing::warn!(%cause, "the volume could not be marked as a removed node's");
     }
     node.stop.send_replace(Some(why));

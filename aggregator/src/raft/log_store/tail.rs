@@ -1,8 +1,8 @@
 //! The log's last chunk, looked at before raft-log opens it.
 //!
-//! A crash may cut the last record short, or leave zeros in its place: nobody was told that it is on
-//! disk, so it is taken off and logged. Anything else that does not read is damage: the log is refused,
-//! never shortened.
+//! A crash may cut the last records short, and leave zeros where blocks were never written: nobody was
+//! told that they are on disk, so they are taken off and logged. Anything else that does not read is
+//! damage: the log is refused, never shortened.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -19,6 +19,9 @@ use crate::raft::REPLACE;
 /// A block of the file system, bytes. ext4 may make a file longer before it writes what belongs there,
 /// as far as the block goes that the file already has: after a power cut zeros stand there.
 const BLOCK: usize = 4096;
+/// Zeros up to the end of a file that are taken for blocks that were never written, bytes: a record ends
+/// with its checksum, so that no whole one, damaged or not, ends with as many.
+const ZEROS_MIN: usize = 64;
 
 /// What the intact records of a chunk say.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -101,14 +104,20 @@ fn mend_chunk(path: &Path, least: u64) -> io::Result<bool> {
     let Some(error) = error else {
         return Ok(intact.records > 0);
     };
-    let torn = error.kind() == io::ErrorKind::UnexpectedEof || never_written(&bytes, intact.length);
+    let begun = bytes.get(intact.length..).unwrap_or_default();
+    let torn = error.kind() == io::ErrorKind::UnexpectedEof
+        || ends_in_zeros(begun)
+        || never_written(begun, intact.length);
     if (!torn || intact.last < intact.committed) && !planted(Fault::DamageSkipped) {
         return Err(damaged(path, offset, &error));
     }
+    let file = OpenOptions::new().write(true).open(path)?;
     if intact.records == 0 {
+        // raft-log removes it, once no zeros make it look like something else.
+        file.set_len(0)?;
+        file.sync_all()?;
         return Ok(false);
     }
-    let file = OpenOptions::new().write(true).open(path)?;
     file.set_len(offset)?;
     file.sync_all()?;
     tracing::warn!(
@@ -117,16 +126,26 @@ fn mend_chunk(path: &Path, least: u64) -> io::Result<bool> {
         bytes = bytes.len() - intact.length,
         last = ?intact.last.map(|id| id.0.index),
         committed = ?intact.committed.map(|id| id.0.index),
-        "took a record that a crash cut short off the log's end; nothing acknowledged was in it"
+        "took what a crash cut short off the log's end; nothing acknowledged was in it"
     );
     Ok(true)
 }
 
 /// Whether nothing but zeros follows the last intact record, all in one block.
-fn never_written(bytes: &[u8], intact: usize) -> bool {
-    let rest = bytes.get(intact..).unwrap_or_default();
-    let one_block = intact / BLOCK == bytes.len().saturating_sub(1) / BLOCK;
-    intact > 0 && one_block && rest.iter().all(|byte| *byte == 0)
+fn never_written(begun: &[u8], intact: usize) -> bool {
+    let one_block = intact / BLOCK == (intact + begun.len()).saturating_sub(1) / BLOCK;
+    intact > 0 && one_block && begun.iter().all(|byte| *byte == 0)
+}
+
+/// Whether these bytes are the beginning of a record, or nothing, and then zeros to the end.
+fn ends_in_zeros(begun: &[u8]) -> bool {
+    let written = begun.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let cut_short = |mut beginning: &[u8]| {
+        let error = RaftLogRecord::<Types>::decode(&mut beginning).err();
+        error.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)
+    };
+    let beginning = begun.get(..written).unwrap_or_default();
+    begun.len() - written >= ZEROS_MIN && (written == 0 || cut_short(beginning))
 }
 
 fn damaged(path: &Path, offset: u64, error: &io::Error) -> io::Error {

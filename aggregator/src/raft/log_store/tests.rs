@@ -19,6 +19,7 @@ use crate::raft::state_machine::StateMachine;
 use crate::raft::testing::{Recorder, ingest, log_id, never};
 use crate::raft::types::{LeaderId, Member, Membership, Payload};
 
+mod crash;
 mod damage;
 
 struct Stores;
@@ -243,10 +244,14 @@ async fn a_crash_while_a_chunk_is_begun_loses_nothing_but_the_beginning() {
     let whole = std::fs::read(&last).unwrap();
     std::fs::write(&last, &whole[..whole.len() - 1]).unwrap();
     assert_eq!(open(&folder).kept(), 0..12);
-    // A file of zeros is no beginning.
+    // Nor are zeros a beginning: blocks that were never written.
     let whole = std::fs::read(&last).unwrap().len() as u64;
     let next = settings(folder.path(), 1).unwrap().wal.chunk_path(raft_log::ChunkId(start + whole));
-    std::fs::write(&next, [0; 64]).unwrap();
+    for beginning in [[&[0; 64][..], &[]].concat(), [&[0, 0, 0, 5, 1], &[0; 64][..]].concat()] {
+        std::fs::write(&next, beginning).unwrap();
+        assert_eq!(open(&folder).kept(), 0..12);
+    }
+    std::fs::write(&next, [7; 64]).unwrap();
     assert!(LogStore::open(folder.path(), never()).is_err());
     assert!(std::path::Path::new(&next).exists());
 }
@@ -303,15 +308,26 @@ async fn zeros_of_a_write_that_never_came_are_taken_off() {
 }
 
 #[tokio::test]
-async fn zeros_after_the_last_record_refuse_to_open() {
+async fn zeros_to_the_end_were_never_written_but_others_are_damage() {
     let folder = tempfile::tempdir().unwrap();
     fill(&mut open(&folder)).await;
     let path = chunk(&folder);
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes.extend([0; 4096]);
-    std::fs::write(&path, &bytes).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, [&whole[..], &[0; 4096]].concat()).unwrap();
+    assert_eq!(open(&folder).kept(), 0..5);
+    assert_eq!(std::fs::read(&path).unwrap(), whole, "the zeros were taken off");
+    // What follows zeros was written after them.
+    let damage = [&whole[..], &[0; 4096], b"W"].concat();
+    std::fs::write(&path, &damage).unwrap();
     assert!(LogStore::open(folder.path(), never()).is_err());
-    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    assert_eq!(std::fs::read(&path).unwrap(), damage);
+    // A committed entry was acknowledged: where it is missing, it was not a crash.
+    std::fs::write(&path, &whole).unwrap();
+    let mut store = open(&folder);
+    store.blocking_append([ingest(1, 5, 200)]).await.unwrap();
+    store.save_committed(Some(log_id(1, 5))).await.unwrap();
+    drop(store);
+    assert_eq!(open(&folder).kept(), 0..6);
 }
 
 #[tokio::test]

@@ -87,11 +87,13 @@ pub(crate) fn transport() -> Arc<TransportConfig> {
 
 /// What carries calls to other nodes in QUIC's place: memory, in a simulation.
 pub trait Carrier: Send + Sync {
-    /// Takes a request's bytes to `peer` and brings its answer's back.
+    /// Takes a request's bytes to `peer`, and a snapshot's file that follows it, and brings the bytes
+    /// of its answer back.
     fn exchange<'a>(
         &'a self,
         peer: &'a Peer,
         request: Bytes,
+        file: Bytes,
     ) -> BoxFuture<'a, Result<Bytes, CallError>>;
 }
 
@@ -127,6 +129,11 @@ impl Peers {
         config.transport_config(transport());
         let (carrier, slots, addresses, full) = Default::default();
         Ok(Self { own, cluster, config, carrier, slots, addresses, standing: None, full })
+    }
+
+    /// What carries calls in QUIC's place, if anything does.
+    pub(super) fn carrier(&self) -> Option<&Arc<dyn Carrier>> {
+        self.carrier.as_ref()
     }
 
     /// The same, with calls that go by this carrier and not over QUIC.
@@ -191,7 +198,7 @@ impl Peers {
         let bytes = request.encode(self.sender())?;
         let exchange = async {
             let answer = match &self.carrier {
-                Some(carrier) => carrier.exchange(peer, bytes).await?,
+                Some(carrier) => carrier.exchange(peer, bytes, Bytes::new()).await?,
                 None => exchange(&self.connection(peer).await?, bytes).await?,
             };
             Ok(Reply::decode(answer)?)

@@ -7,9 +7,10 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use quinn::{RecvStream, SendStream};
-use tokio::sync::mpsc;
+use bytes::{BufMut, Bytes, BytesMut};
+use quinn::SendStream;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use wardmesh_common::offload;
 
 use super::peers::{CallError, Peer, Peers};
 use crate::raft::rpc::{REPLY_LENGTH_MAX, Reply, Request, SnapshotOffer};
@@ -18,9 +19,6 @@ use crate::raft::types::{Snapshot, Vote};
 
 /// Bytes read from the file at once: large enough to keep a disk busy, small in memory.
 const CHUNK_LENGTH: usize = 256 * 1024;
-
-/// Chunks between the stream and the disk.
-const CHUNKS_WAITING_MAX: usize = 4;
 
 /// How long a peer may read what it has of a snapshot: some gigabytes.
 const HELD_PATIENCE: Duration = Duration::from_secs(60);
@@ -57,6 +55,10 @@ impl Peers {
     ) -> Result<Reply, CallError> {
         let (offset, length) = (offer.offset, offer.length);
         let request = Request::Snapshot(offer).encode(self.sender())?;
+        if let Some(carrier) = self.carrier() {
+            let file = all_of(file, offset, length).await.map_err(lost)?;
+            return Ok(Reply::decode(carrier.exchange(peer, request, file).await?)?);
+        }
         let connection = self.connection(peer).await?;
         let (mut send, mut receive) = connection.open_bi().await.map_err(lost)?;
         send.write_chunk(request).await.map_err(lost)?;
@@ -99,7 +101,7 @@ impl Peers {
 async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
+    offload::run(read).await?
 }
 
 fn lost(cause: impl std::fmt::Display) -> CallError {
@@ -142,55 +144,68 @@ async fn read_chunk(file: SnapshotFile, offset: u64, length: u64) -> io::Result<
     blocking(reading).await
 }
 
+/// What follows an offer on a stream, for a carrier that has none: the file's bytes from an offset on
+/// and their checksum.
+async fn all_of(file: SnapshotFile, mut offset: u64, length: u64) -> io::Result<Bytes> {
+    let mut all = BytesMut::new();
+    while offset < length {
+        let chunk = read_chunk(file.clone(), offset, length).await?;
+        offset += chunk.len() as u64;
+        all.extend_from_slice(&chunk);
+    }
+    let checksum = crc32c::crc32c(&all);
+    all.extend_from_slice(&checksum.to_le_bytes());
+    Ok(all.freeze())
+}
+
 /// Writes `length` bytes of a snapshot that is being sent to `out`, which is handed back complete or
 /// with what had arrived when the stream broke.
 ///
 /// # Errors
 /// The disk's: then `out` is gone. Within: the stream's, and `InvalidData` where the checksum does
 /// not hold.
-pub(crate) async fn receive_file<W: Write + Send + 'static>(
-    stream: &mut RecvStream,
+pub(crate) async fn receive_file<S: AsyncRead + Send + Unpin, W: Write + Send + 'static>(
+    stream: &mut S,
     length: u64,
     mut out: W,
 ) -> io::Result<(W, io::Result<()>)> {
-    let (sender, mut chunks) = mpsc::channel::<Bytes>(CHUNKS_WAITING_MAX);
-    let writing = tokio::task::spawn_blocking(move || -> io::Result<W> {
-        while let Some(chunk) = chunks.blocking_recv() {
-            out.write_all(&chunk)?;
-        }
-        Ok(out)
-    });
-    let received = receive_chunks(stream, length, sender).await;
-    let out = writing.await.map_err(io::Error::other)??;
-    Ok((out, received))
-}
-
-async fn receive_chunks(
-    stream: &mut RecvStream,
-    length: u64,
-    out: mpsc::Sender<Bytes>,
-) -> io::Result<()> {
     let (mut left, mut checksum) = (length, 0);
     while left > 0 {
-        let most = usize::try_from(left).unwrap_or(CHUNK_LENGTH).min(CHUNK_LENGTH);
-        let reading = stream.read_chunk(most, true);
-        let chunk = tokio::time::timeout(CHUNK_PATIENCE, reading)
-            .await
-            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
-            .map_err(io::Error::other)?
-            .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-        checksum = crc32c::crc32c_append(checksum, &chunk.bytes);
-        left -= chunk.bytes.len() as u64;
-        // A writer that has failed says why itself.
-        if out.send(chunk.bytes).await.is_err() {
-            return Ok(());
-        }
+        let chunk = match receive_chunk(stream, left).await {
+            Ok(chunk) => chunk,
+            Err(cause) => return Ok((out, Err(cause))),
+        };
+        checksum = crc32c::crc32c_append(checksum, &chunk);
+        left -= chunk.len() as u64;
+        out = blocking(move || out.write_all(&chunk).map(|()| out)).await?;
     }
     let mut expected = [0; 4];
-    stream.read_exact(&mut expected).await.map_err(io::Error::other)?;
+    if let Err(cause) = stream.read_exact(&mut expected).await {
+        return Ok((out, Err(cause)));
+    }
     if u32::from_le_bytes(expected) != checksum {
         let why = "the snapshot's checksum does not hold: it was damaged on its way";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        return Ok((out, Err(io::Error::new(io::ErrorKind::InvalidData, why))));
     }
-    Ok(())
+    Ok((out, Ok(())))
+}
+
+/// The next bytes of a file of which so many are still to come.
+async fn receive_chunk<S: AsyncRead + Send + Unpin>(
+    stream: &mut S,
+    left: u64,
+) -> io::Result<BytesMut> {
+    let most = usize::try_from(left).unwrap_or(CHUNK_LENGTH).min(CHUNK_LENGTH);
+    let mut chunk = BytesMut::with_capacity(most);
+    while chunk.len() < most {
+        let received = chunk.len();
+        let mut room = (&mut chunk).limit(most - received);
+        let reading = tokio::time::timeout(CHUNK_PATIENCE, stream.read_buf(&mut room));
+        match reading.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?? {
+            0 if chunk.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
+            0 => break,
+            _ => {}
+        }
+    }
+    Ok(chunk)
 }

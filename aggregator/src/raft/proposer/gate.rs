@@ -14,7 +14,7 @@ use wardmesh_common::space::{Level, Space};
 use wardmesh_common::time::Timestamp;
 
 use super::{OUTCOME_PATIENCE, Unavailable};
-use crate::raft::clock::CommandClock;
+use crate::raft::clock::{CommandClock, Look};
 use crate::raft::network::Peers;
 use crate::raft::types::{Raft, TypeConfig};
 use crate::state::command::{Action, Command};
@@ -39,6 +39,16 @@ impl StampClock {
     /// Another leader's command, or one of an earlier life, was stamped with `at`.
     pub(in crate::raft) fn observe(&self, at: Timestamp) {
         self.clock.lock().observe(at, self.started.elapsed());
+    }
+
+    /// Holds the wall clock against what the cluster agreed on.
+    pub(in crate::raft) fn look(&self) -> Look {
+        self.clock.lock().look(clock::now(), self.started.elapsed())
+    }
+
+    /// The best guess at the time.
+    pub(in crate::raft) fn now(&self) -> Timestamp {
+        self.clock.lock().now(clock::now(), self.started.elapsed())
     }
 
     /// The clock as it stands, for comparison and counters.

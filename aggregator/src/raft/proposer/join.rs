@@ -9,8 +9,9 @@ use tokio::time::Instant;
 use super::forward::Forwarders;
 use super::gate::Pending;
 use super::{
-    Answer, JOINED_BATCHES_MAX, JOINED_LENGTH_MAX, JOINED_LENGTH_MIN, LEADERLESS_PATIENCE,
-    LEADERLESS_POLL, LINGER, PROPOSALS_IN_FLIGHT_MAX, Unavailable, Waiting,
+    Answer, JOINED_BATCHES_MAX, JOINED_EVENTS_MAX, JOINED_LENGTH_MAX, JOINED_LENGTH_MIN,
+    JOINED_RAW_MAX, LEADERLESS_PATIENCE, LEADERLESS_POLL, LINGER, PROPOSALS_IN_FLIGHT_MAX,
+    Unavailable, Waiting,
 };
 use crate::raft::consensus::node::{Node, Route};
 use crate::state::command::{Action, Submission};
@@ -57,9 +58,13 @@ pub(super) async fn join(
     linger: Duration,
 ) -> Vec<Waiting> {
     let deadline = Instant::now() + linger;
-    let mut length = first.length();
+    let (mut length, mut cost) = (first.length(), first.cost());
     let mut joined = vec![first];
-    while length < JOINED_LENGTH_MAX && joined.len() < JOINED_BATCHES_MAX {
+    while length < JOINED_LENGTH_MAX
+        && joined.len() < JOINED_BATCHES_MAX
+        && cost.events < JOINED_EVENTS_MAX
+        && cost.raw_length < JOINED_RAW_MAX
+    {
         let next = match queue.try_recv() {
             Ok(next) => next,
             Err(_) if linger.is_zero() || length >= JOINED_LENGTH_MIN => break,
@@ -68,6 +73,9 @@ pub(super) async fn join(
                 Ok(None) | Err(_) => break,
             },
         };
+        let more = next.cost();
+        cost.events = cost.events.saturating_add(more.events);
+        cost.raw_length = cost.raw_length.saturating_add(more.raw_length);
         length += next.length();
         joined.push(next);
     }

@@ -1,15 +1,18 @@
 //! What is joined, in which order, and when there is no more room.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use bytes::Bytes;
 use wardmesh_common::id::SensorId;
+use wardmesh_common::time::Timestamp;
+use wardmesh_common::wire::Lane;
+use wardmesh_common::wire::frame::{self, Schema, Seal};
 
 use super::join::{join, refuse, submissions};
 use super::*;
 
 fn batch(number: u8, length: usize) -> Submission {
-    let frame = Bytes::from(vec![number; length]);
-    Submission { sensor: SensorId([number; 16]), clock_offset: 0, frame }
+    let mut frame = vec![0; length];
+    frame[0] = number;
+    Submission { sensor: SensorId([number; 16]), clock_offset: 0, frame: frame.into() }
 }
 
 /// The first bytes of the batches of each command that `lengths` are joined into.
@@ -38,6 +41,35 @@ async fn joins_what_waits_in_its_order() {
     let many = joined(&[1; 150]).await;
     assert_eq!(many.iter().map(Vec::len).collect::<Vec<_>>(), [64, 64, 22]);
     assert_eq!(joined(&[]).await, Vec::<Vec<u8>>::new());
+}
+
+/// Frames that expand far: what bounds a command is what it costs to apply.
+#[tokio::test]
+async fn what_a_command_costs_to_apply_is_bounded() {
+    let archive = vec![0; 100 * 1024];
+    let seal = |events| Seal {
+        schema: Schema::Batch,
+        lane: Lane::Bulk,
+        events,
+        epoch: 1,
+        seq: 1,
+        sealed_at: Timestamp::EPOCH,
+        previous_chain: 0,
+    };
+    for (events, length, most) in [(512, 200, 8), (1, 200, 64), (1, 100 * 1024, 11), (700, 200, 6)]
+    {
+        let frame = frame::seal(&seal(events), &archive[..length], true);
+        assert!(frame.len() < 1_000);
+        let (queue, mut far) = Queue::new();
+        for number in 0..100 {
+            let sensor = SensorId([number; 16]);
+            let submission = Submission { sensor, clock_offset: 0, frame: frame.clone() };
+            drop(queue.put(submission).unwrap());
+        }
+        let first = far.try_recv().unwrap();
+        let command = join(first, &mut far, Duration::ZERO).await;
+        assert_eq!(command.len(), most, "{events} {length}");
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::raft::codec::{self, Malformed, Reader};
 use crate::state::receipt::{BatchReceipt, OpenedEpoch, Receipt, Watermark};
 
 /// Reasons by their number on this wire: appended to, never reordered.
-pub(super) const REASONS: [Reason; 11] = [
+pub(super) const REASONS: [Reason; 12] = [
     Reason::Malformed,
     Reason::TooLarge,
     Reason::UnknownSchema,
@@ -21,6 +21,7 @@ pub(super) const REASONS: [Reason; 11] = [
     Reason::Forked,
     Reason::OutOfTurn,
     Reason::NotReady,
+    Reason::PassedOver,
 ];
 
 pub(super) fn put_receipt(out: &mut Vec<u8>, receipt: &Receipt) {
@@ -118,14 +119,18 @@ fn put_watermark(out: &mut Vec<u8>, watermark: &Watermark) {
     out.put_u64_le(watermark.epoch);
     out.put_u8(watermark.lane.number());
     out.put_u64_le(watermark.seq);
-    out.put_u64_le(watermark.chain);
     out.put_u64_le(watermark.events);
+    out.put_u32_le(watermark.chains.len() as u32);
+    watermark.chains.iter().for_each(|chain| out.put_u64_le(*chain));
+    out.put_u32_le(watermark.skipped);
 }
 
 fn watermark(reader: &mut Reader) -> Result<Watermark, Malformed> {
     let epoch = reader.u64("epoch")?;
     let lane = reader.u8("lane")?;
     let lane = Lane::from_number(lane).ok_or(Malformed::Unknown("lane", lane.into()))?;
-    let (seq, chain) = (reader.u64("seq")?, reader.u64("chain")?);
-    Ok(Watermark { epoch, lane, seq, chain, events: reader.u64("events")? })
+    let (seq, events) = (reader.u64("seq")?, reader.u64("events")?);
+    let count = reader.u32("chains")?;
+    let chains = (0..count).map(|_| reader.u64("chain")).collect::<Result<_, _>>()?;
+    Ok(Watermark { epoch, lane, seq, events, chains, skipped: reader.u32("skipped")? })
 }

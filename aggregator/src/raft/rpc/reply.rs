@@ -69,10 +69,7 @@ pub(super) fn put(out: &mut Vec<u8>, reply: &Reply) -> u8 {
             STATUS
         }
         Reply::Probe(probed) => {
-            out.put_u64_le(probed.node_id);
-            codec::put_member(out, &probed.member);
-            out.put_u8(probed.empty.into());
-            out.put_slice(&probed.cluster.unwrap_or_default().0);
+            put_probed(out, probed);
             PROBE
         }
         Reply::Joined => JOINED,
@@ -81,10 +78,7 @@ pub(super) fn put(out: &mut Vec<u8>, reply: &Reply) -> u8 {
             CHANGED
         }
         Reply::HistoryFiles(files) => {
-            out.put_u32_le(files.len() as u32);
-            for HistoryFile { name, bytes } in files {
-                [name.first, name.through, *bytes].iter().for_each(|field| out.put_u64_le(*field));
-            }
+            put_files(out, files);
             HISTORY_FILES
         }
         Reply::HistoryBytes(bytes) => {
@@ -104,6 +98,20 @@ pub(super) fn put(out: &mut Vec<u8>, reply: &Reply) -> u8 {
             put_failure(out, failure);
             FAILED
         }
+    }
+}
+
+fn put_probed(out: &mut Vec<u8>, probed: &Probed) {
+    out.put_u64_le(probed.node_id);
+    codec::put_member(out, &probed.member);
+    out.put_u8(probed.empty.into());
+    out.put_slice(&probed.cluster.unwrap_or_default().0);
+}
+
+fn put_files(out: &mut Vec<u8>, files: &[HistoryFile]) {
+    out.put_u32_le(files.len() as u32);
+    for HistoryFile { name, bytes } in files {
+        [name.first, name.through, *bytes].iter().for_each(|field| out.put_u64_le(*field));
     }
 }
 

@@ -4,13 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wardmesh_common::id::{ClusterId, SensorId};
+use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
 
 use super::receipt::REASONS;
 use super::*;
-use crate::raft::types::{Entry, LeaderId, LogId, Membership, Payload, StoredMembership};
+use crate::raft::types::{
+    Entry, LeaderId, LogId, Member, Membership, Payload, SnapshotMeta, StoredMembership,
+};
 use crate::state::command::Command;
-use crate::state::receipt::{OpenedEpoch, Watermark};
+use crate::state::receipt::{BatchReceipt, OpenedEpoch, Watermark};
 
 fn log_id(index: u64) -> LogId {
     LogId::new(LeaderId { term: 3, node_id: 2 }, index)
@@ -111,10 +114,17 @@ fn outcomes() -> Vec<Result<Changed, ChangeError>> {
     roles.chain(errors.into_iter().map(Err)).collect()
 }
 
-fn replies() -> Vec<Reply> {
+fn receipts() -> Vec<Receipt> {
     let opened = OpenedEpoch {
         site: "st-jude".parse().unwrap(),
-        watermarks: vec![Watermark { epoch: 1, lane: Lane::Bulk, seq: 2, chain: 3, events: 4 }],
+        watermarks: vec![Watermark {
+            epoch: 1,
+            lane: Lane::Bulk,
+            seq: 2,
+            events: 4,
+            chains: vec![3, 5],
+            skipped: 1,
+        }],
     };
     let mut batches = vec![
         BatchReceipt::Applied,
@@ -122,7 +132,7 @@ fn replies() -> Vec<Reply> {
         BatchReceipt::Gap { expected: 4 },
     ];
     batches.extend(REASONS.map(BatchReceipt::Rejected));
-    let receipts = [
+    vec![
         Receipt::Done,
         Receipt::Ingested(batches),
         Receipt::EpochOpened(opened),
@@ -132,7 +142,10 @@ fn replies() -> Vec<Reply> {
         Receipt::Updated { revision: 3 },
         Receipt::Stale { revision: 4 },
         Receipt::NotFound,
-    ];
+    ]
+}
+
+fn replies() -> Vec<Reply> {
     let failures = [
         Failure::NotLeader { leader: Some(3) },
         Failure::NotLeader { leader: None },
@@ -177,7 +190,7 @@ fn replies() -> Vec<Reply> {
         Reply::SnapshotHeld { offset: 1 << 33, checksum: 9 },
     ];
     replies.extend([true, false].map(Reply::Room));
-    replies.extend(receipts.map(|receipt| Reply::Proposed { receipt, index: 6 }));
+    replies.extend(receipts().into_iter().map(|receipt| Reply::Proposed { receipt, index: 6 }));
     replies.extend(failures.map(Reply::Failed));
     replies.extend(appends.map(Reply::Append));
     replies.extend(transfers.map(Reply::TransferLeader));

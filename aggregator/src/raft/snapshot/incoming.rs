@@ -64,7 +64,7 @@ impl Incoming {
     /// # Errors
     /// The disk's, and `InvalidData` with file and offset if it was damaged on the way.
     pub fn finish(self) -> io::Result<Snapshot> {
-        self.file.sync_all()?;
+        self.file.sync_all().map_err(|error| super::name(&self.partial.path, error))?;
         SnapshotFile::verified(self.partial.path.clone(), Some(self.partial))
     }
 

@@ -166,14 +166,20 @@ fn every_flipped_bit_and_every_missing_byte_is_refused_by_name() {
         bytes[bit / 8] ^= 1 << (bit % 8);
         bytes
     });
+    let zeroed = (0..whole.len()).filter_map(|from| {
+        let mut bytes = whole.clone();
+        bytes.iter_mut().skip(from).take(32).for_each(|byte| *byte = 0);
+        (bytes != whole).then_some(bytes)
+    });
     let shortened = (0..whole.len()).map(|length| whole[..length].to_vec());
     let longer = [whole.iter().copied().chain([0]).collect()];
-    for bytes in flipped.chain(shortened).chain(longer) {
+    for bytes in flipped.chain(zeroed).chain(shortened).chain(longer) {
         fs::write(&path, &bytes).unwrap();
         let error = Snapshots::open(folder.path()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
         assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
         assert!(error.to_string().contains("byte"), "{error}");
+        assert!(error.to_string().contains("cluster replace"), "{error}");
     }
 }
 
@@ -214,4 +220,53 @@ fn an_older_snapshot_that_is_ready_late_is_not_the_current_one() {
     snapshots.write(&meta(9), &Written(vec![])).unwrap();
     assert_eq!(snapshots.current().unwrap().meta, meta(11));
     assert_eq!(open(&folder).current().unwrap().meta, meta(11));
+}
+
+#[test]
+fn a_power_cut_at_any_step_leaves_the_old_snapshot_or_the_new() {
+    type Files = std::collections::BTreeMap<String, Vec<u8>>;
+    let contents = |folder: &TempDir| -> Files {
+        let entries = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap());
+        let named = |entry: fs::DirEntry| {
+            (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())
+        };
+        entries.map(named).collect()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let snapshots = open(&folder);
+    let write = |index: u64| {
+        snapshots.write(&meta(index), &Written((0..index * 10).collect())).unwrap();
+        contents(&folder)
+    };
+    let (_, old, new) = (write(1), write(2), write(3));
+    assert_eq!((old.len(), new.len()), (KEPT, KEPT));
+    let name = format!("{}.{COMPLETE}", stem(meta(3).last_log_id.as_ref()));
+    let whole = new[&name].clone();
+    let oldest = old.keys().find(|name| !new.contains_key(*name)).unwrap().clone();
+    let mut images = vec![(old.clone(), 2), (new.clone(), 3)];
+    let with = |name: &str, bytes: &[u8]| {
+        let mut image = old.clone();
+        image.insert(name.to_owned(), bytes.to_vec());
+        image
+    };
+    for cut in (0..=whole.len()).step_by(11).chain([whole.len()]) {
+        images.push((with("9.partial", &whole[..cut]), 2));
+        let zeroed = [&whole[..cut], &vec![0; whole.len() - cut]].concat();
+        images.push((with("9.partial", &zeroed), 2));
+    }
+    images.push((with(&name, &whole), 3));
+    // The oldest is gone for good before the newest has its name.
+    let mut image = with("9.partial", &whole);
+    image.remove(&oldest);
+    images.push((image, 2));
+    for (image, index) in images {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in image {
+            fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        let found = open(&folder).current().unwrap();
+        assert_eq!(found.meta, meta(index));
+        assert!(restored(&found).unwrap() == (0..index * 10).collect::<Vec<_>>());
+        assert!(contents(&folder).keys().all(|name| !name.ends_with(PARTIAL)));
+    }
 }

@@ -11,7 +11,8 @@ use wardmesh_common::time::Timestamp;
 use wardmesh_common::wire::Lane;
 
 use super::{
-    Action, Command, DefineSite, Enrol, OpenEpoch, ReportNode, Skip, Submission, UpdateFinding,
+    Action, Command, DefineSite, Enrol, OpenEpoch, ReportClock, ReportNode, Skip, Submission,
+    UpdateFinding,
 };
 use crate::state::findings::Status;
 
@@ -28,7 +29,7 @@ struct Envelope {
 enum Form {
     Found { cluster: [u8; 16], key: [u8; 16], admin_token: [u8; 32] },
     Ingest(Vec<Part>),
-    OpenEpoch { sensor: [u8; 16], tenant: String, epoch: u64, held: Vec<u64>, version: String },
+    OpenEpoch(OpenForm),
     Skip(SkipForm),
     DefineSite { tenant: String, site: String, title: String },
     Enrol { sensor: [u8; 16], tenant: String, site: String, name: String },
@@ -36,6 +37,7 @@ enum Form {
     Tick,
     UpdateFinding(UpdateForm),
     ReportNode { node: u64, name: String, path: String, free: u64, enough: bool, short: bool },
+    ReportClock { node: u64, name: String, offset: i64, off: bool },
 }
 
 #[derive(Archive, Serialize, Deserialize)]
@@ -43,6 +45,18 @@ struct Part {
     sensor: [u8; 16],
     clock_offset: i64,
     length: u32,
+}
+
+#[derive(Archive, Serialize, Deserialize)]
+struct OpenForm {
+    sensor: [u8; 16],
+    tenant: String,
+    epoch: u64,
+    held: Vec<u64>,
+    lane: u8,
+    tails: Vec<u64>,
+    remote: String,
+    version: String,
 }
 
 #[derive(Archive, Serialize, Deserialize)]
@@ -144,13 +158,16 @@ fn form(action: &Action) -> Form {
                 })
                 .collect(),
         ),
-        Action::OpenEpoch(OpenEpoch { sensor, tenant, epoch, held, version }) => Form::OpenEpoch {
-            sensor: sensor.0,
-            tenant: tenant.to_string(),
-            epoch: *epoch,
-            held: held.clone(),
-            version: version.clone(),
-        },
+        Action::OpenEpoch(open) => Form::OpenEpoch(OpenForm {
+            sensor: open.sensor.0,
+            tenant: open.tenant.to_string(),
+            epoch: open.epoch,
+            held: open.held.clone(),
+            lane: open.lane.number(),
+            tails: open.tails.clone(),
+            remote: open.remote.clone(),
+            version: open.version.clone(),
+        }),
         Action::Skip(skip) => Form::Skip(SkipForm {
             sensor: skip.sensor.0,
             epoch: skip.epoch,
@@ -173,6 +190,9 @@ fn form(action: &Action) -> Form {
         },
         Action::Revoke(sensor) => Form::Revoke(sensor.0),
         Action::Tick => Form::Tick,
+        Action::ReportClock(ReportClock { node, name, offset, off }) => {
+            Form::ReportClock { node: *node, name: name.clone(), offset: *offset, off: *off }
+        }
         Action::UpdateFinding(update) => Form::UpdateFinding(UpdateForm {
             tenant: update.tenant.to_string(),
             finding: update.finding.0.0.to_le_bytes(),
@@ -205,17 +225,20 @@ fn action(form: Form, frames: Bytes) -> Result<Action, NotACommand> {
             Action::Found { cluster: ClusterId(cluster), key: HashKey(key), admin_token }
         }
         Form::Ingest(parts) => Action::Ingest(submissions(parts, frames)?),
-        Form::OpenEpoch { sensor, tenant, epoch, held, version } => Action::OpenEpoch(OpenEpoch {
-            sensor: SensorId(sensor),
-            tenant: tenant.parse()?,
-            epoch,
-            held,
-            version,
+        Form::OpenEpoch(open) => Action::OpenEpoch(OpenEpoch {
+            sensor: SensorId(open.sensor),
+            tenant: open.tenant.parse()?,
+            epoch: open.epoch,
+            held: open.held,
+            lane: lane(open.lane)?,
+            tails: open.tails,
+            remote: open.remote,
+            version: open.version,
         }),
         Form::Skip(skip) => Action::Skip(Skip {
             sensor: SensorId(skip.sensor),
             epoch: skip.epoch,
-            lane: Lane::from_number(skip.lane).ok_or(NotACommand::Layout)?,
+            lane: lane(skip.lane)?,
             seq: skip.seq,
             chain: skip.chain,
             events: skip.events,
@@ -232,6 +255,9 @@ fn action(form: Form, frames: Bytes) -> Result<Action, NotACommand> {
         }),
         Form::Revoke(sensor) => Action::Revoke(SensorId(sensor)),
         Form::Tick => Action::Tick,
+        Form::ReportClock { node, name, offset, off } => {
+            Action::ReportClock(ReportClock { node, name, offset, off })
+        }
         Form::UpdateFinding(update) => Action::UpdateFinding(UpdateFinding {
             tenant: update.tenant.parse()?,
             finding: FindingId(MintedId(u128::from_le_bytes(update.finding))),
@@ -245,6 +271,10 @@ fn action(form: Form, frames: Bytes) -> Result<Action, NotACommand> {
             Action::ReportNode(ReportNode { node, name, path, free, enough, short })
         }
     })
+}
+
+fn lane(number: u8) -> Result<Lane, NotACommand> {
+    Lane::from_number(number).ok_or(NotACommand::Layout)
 }
 
 fn status(code: u8) -> Result<Status, NotACommand> {
@@ -287,6 +317,9 @@ mod tests {
                 tenant: TenantId::clone(&tenant),
                 epoch: 9,
                 held: vec![1, 2],
+                lane: Lane::Bulk,
+                tails: vec![3, 4, 0],
+                remote: "192.0.2.7:4433".into(),
                 version: "1".into(),
             }),
             Action::Skip(Skip {
@@ -327,6 +360,12 @@ mod tests {
                 free: 1,
                 enough: false,
                 short: true,
+            }),
+            Action::ReportClock(ReportClock {
+                node: 3,
+                name: "agg-3".into(),
+                offset: -7_200_000_000_000,
+                off: true,
             }),
         ]
     }

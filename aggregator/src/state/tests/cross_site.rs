@@ -122,7 +122,16 @@ fn tenants_are_never_joined() {
     fleet.apply(Action::Enrol(Enrol { sensor, tenant, site: site("east"), name }));
     assert!(matches!(fleet.open(2, 2, &[]), Receipt::Refused(_)), "another tenant's certificate");
     let (tenant, version) = (other.clone(), "1".to_owned());
-    let open = OpenEpoch { sensor, tenant, epoch: 2, held: vec![], version };
+    let open = OpenEpoch {
+        sensor,
+        tenant,
+        epoch: 2,
+        held: vec![],
+        lane: wardmesh_common::wire::Lane::Bulk,
+        tails: vec![],
+        remote: String::new(),
+        version,
+    };
     fleet.apply(Action::OpenEpoch(open));
     for number in [1, 2] {
         let mut feed = fleet.feed(number);

@@ -6,7 +6,7 @@ use wardmesh_common::wire::frame::Schema;
 use wardmesh_common::wire::message::Reason;
 
 use super::super::command::{Action, Skip};
-use super::super::dedup::{OPEN_EPOCHS_MAX, TOMBSTONES_MAX};
+use super::super::dedup::{OPEN_EPOCHS_MAX, TOMBSTONES_MAX, WINDOW};
 use super::super::receipt::{BatchReceipt, Receipt};
 use super::super::testkit::*;
 
@@ -83,6 +83,7 @@ fn a_restored_image_is_noticed_and_swallows_nothing() {
     assert_eq!(fleet.submit(&restored, other), rejected(Reason::Forked), "at the watermark");
     let next = restored.batch(&[sighting(PUMP, 4)]);
     assert_eq!(fleet.submit(&restored, next), rejected(Reason::Forked), "past the watermark");
+    assert_eq!(fleet.state.sensor(sensor(1)).unwrap().epochs.open[0].bulk.seq, 2);
     fleet.hear(&mut feed, &[sighting(PUMP, 5)]);
     let findings = fleet.findings();
     assert_eq!(findings.len(), 1);
@@ -150,6 +151,73 @@ fn poison_is_passed_over_and_counted() {
     fleet.hear(&mut feed, &[sighting(PUMP, 1)]);
     let known = fleet.state.sensor(sensor(1)).unwrap();
     assert_eq!((known.lost_events, known.rejected["malformed"]), (3, 2));
+    // A node that can read it in the end is told that it is too late.
+    assert_eq!(fleet.submit(&feed, poison), rejected(Reason::PassedOver));
+    let marks = fleet.state.sensor(sensor(1)).unwrap().epochs.watermarks();
+    assert_eq!((marks[1].seq, marks[1].skipped, marks[1].chains.len()), (2, 0b10, 2));
+}
+
+/// At and below the watermark each batch is known by its chain hash, as far back as the window reaches.
+#[test]
+fn within_the_window_each_batch_is_told_from_another_in_its_place() {
+    let mut fleet = Fleet::at(&["east"]);
+    let (mut feed, mut other) = (fleet.feed(1), fleet.feed(1));
+    let count = WINDOW as u64 + 8;
+    let frames: Vec<Bytes> = (0..count).map(|n| feed.batch(&[sighting(PUMP, n)])).collect();
+    let others: Vec<Bytes> = (0..count).map(|n| other.batch(&[sighting(PUMP, n + 1)])).collect();
+    for frame in &frames {
+        assert_eq!(fleet.submit(&feed, frame.clone()), BatchReceipt::Applied);
+    }
+    let duplicate = BatchReceipt::Duplicate { watermark: count };
+    for (at, (frame, other)) in frames.iter().zip(&others).enumerate() {
+        assert_eq!(fleet.submit(&feed, frame.clone()), duplicate, "{at}");
+        let known = at >= frames.len() - WINDOW;
+        let answer = if known { rejected(Reason::Forked) } else { duplicate.clone() };
+        assert_eq!(fleet.submit(&feed, other.clone()), answer, "{at}");
+    }
+    assert_eq!(fleet.device(PUMP).events, count);
+    // The same for a start that is closed.
+    fleet.open(1, 2, &[]);
+    assert_eq!(fleet.submit(&feed, others[frames.len() - 1].clone()), rejected(Reason::Forked));
+    assert_eq!(fleet.submit(&feed, frames[frames.len() - 1].clone()), duplicate);
+}
+
+/// Ten times, in any order, over starts, a month late: each batch counts once.
+#[test]
+fn any_order_of_any_copies_is_applied_once() {
+    for seed in 1..=40 {
+        let mut dice = Dice::new(seed);
+        let mut fleet = Fleet::at(&["east"]);
+        let mut feeds = [fleet.feed(1), Feed::new(sensor(1), 50), Feed::new(sensor(1), 51)];
+        let mut copies: Vec<(usize, Bytes)> = Vec::new();
+        for n in 0..60 {
+            let which = dice.roll(3) as usize;
+            let lane = if dice.roll(4) == 0 { Lane::Urgent } else { Lane::Bulk };
+            let frame = feeds[which].batch_on(lane, &[sighting(PUMP, n)]);
+            copies.extend((0..10).map(|_| (which, frame.clone())));
+        }
+        fleet.hello(&feeds[1], &[&feeds[0]], "");
+        fleet.hello(&feeds[2], &[&feeds[0], &feeds[1]], "");
+        let (mut applied, mut rounds) = (0_u64, 0);
+        while applied < 60 {
+            rounds += 1;
+            assert!(rounds < 70, "seed {seed}: {applied} after {rounds} rounds");
+            for at in (1..copies.len()).rev() {
+                copies.swap(at, dice.roll(at as u64 + 1) as usize);
+            }
+            fleet.now = fleet.now.plus(std::time::Duration::from_secs(86_400 * dice.roll(30)));
+            for (which, frame) in &copies {
+                match fleet.submit(&feeds[*which], frame.clone()) {
+                    BatchReceipt::Applied => applied += 1,
+                    BatchReceipt::Duplicate { .. } | BatchReceipt::Gap { .. } => {}
+                    other => panic!("seed {seed}: {other:?}"),
+                }
+            }
+        }
+        let known = fleet.state.sensor(sensor(1)).unwrap();
+        assert_eq!((applied, known.events, fleet.device(PUMP).events), (60, 60, 60), "seed {seed}");
+        assert!(fleet.findings().is_empty(), "seed {seed}: repeats are no fault");
+    }
 }
 
 #[test]

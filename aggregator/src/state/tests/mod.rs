@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod classes;
+mod clocks;
+mod clones;
 mod cross_site;
 mod dedup;
 mod devices;

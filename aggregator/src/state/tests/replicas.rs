@@ -77,7 +77,19 @@ impl Chaos {
                 self.feeds[which] = Feed::new(sensor, epoch);
                 let held = vec![epoch - 1, self.dice.roll(5)];
                 let (tenant, version) = (TenantId::default_tenant(), "1".to_owned());
-                Action::OpenEpoch(OpenEpoch { sensor, tenant, epoch, held, version })
+                let lane = if self.dice.roll(2) == 0 { Lane::Urgent } else { Lane::Bulk };
+                let tails = vec![self.dice.roll(9), self.dice.roll(9)];
+                let remote = format!("192.0.2.{}:1", self.dice.roll(9));
+                Action::OpenEpoch(OpenEpoch {
+                    sensor,
+                    tenant,
+                    epoch,
+                    held,
+                    lane,
+                    tails,
+                    remote,
+                    version,
+                })
             }
             2 => {
                 let feed = &self.feeds[which];
@@ -205,7 +217,7 @@ fn apply_is_frozen() {
         let mut feed = fleet.feed(number);
         said.chunks(50).for_each(|events| fleet.hear(&mut feed, events));
     }
-    assert_eq!(fleet.state.digest().value, 16_836_573_157_894_715_545);
+    assert_eq!(fleet.state.digest().value, 2_971_346_123_599_748_382);
 }
 
 #[test]

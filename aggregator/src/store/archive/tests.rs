@@ -1,6 +1,7 @@
 //! The archive against gaps, damage, crashes and retention.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use super::*;
@@ -88,6 +89,14 @@ fn notices_every_flipped_bit_and_every_lost_byte() {
         let error = read_all(folder.path(), 5).expect_err("a flipped bit is noticed");
         assert!(matches!(error, StoreError::Corrupt { .. }), "bit {bit}: {error}");
         assert!(error.to_string().contains("wmar"), "{error}");
+    }
+    for from in 0..sound.len() {
+        let mut bytes = sound.clone();
+        bytes.iter_mut().skip(from).take(32).for_each(|byte| *byte = 0);
+        fs::write(&path, &bytes).unwrap();
+        let read = read_all(folder.path(), 5);
+        let noticed = matches!(read, Err(StoreError::Corrupt { .. }));
+        assert!(noticed || bytes == sound, "zeros from {from} on");
     }
     for length in 0..sound.len() {
         fs::write(&path, &sound[..length]).unwrap();
@@ -255,4 +264,60 @@ fn an_entry_that_is_no_command_stops_the_archive_and_is_named() {
     assert!(matches!(error, StoreError::Entry { index: 2, .. }), "{error}");
     assert_eq!(archive.archived_through(), None);
     assert_eq!(archive.append(1, &log, &no_rows).unwrap(), Some(1));
+}
+
+/// The files of a folder by name.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let named = |entry: fs::DirEntry| {
+        (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())
+    };
+    entries.map(named).collect()
+}
+
+#[test]
+fn a_power_cut_at_any_step_leaves_the_old_archive_or_the_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log_of(&(1..=10).collect::<Vec<_>>());
+    let archive = open(folder.path());
+    append_each(&archive, &log, &[5]);
+    let old = contents(folder.path());
+    append_each(&archive, &log, &[10]);
+    let new = contents(folder.path());
+    let whole = new.iter().find(|(name, _)| !old.contains_key(*name)).unwrap().1;
+    let partial = "00000000000000000006.partial".to_owned();
+    let mut images = vec![(old.clone(), 5), (new.clone(), 10)];
+    for cut in (0..=whole.len()).step_by(37).chain([whole.len()]) {
+        let zeroed = [&whole[..cut], &vec![0; whole.len() - cut]].concat();
+        for torn in [whole[..cut].to_vec(), zeroed] {
+            let mut image = old.clone();
+            image.insert(partial.clone(), torn);
+            images.push((image, 5));
+        }
+    }
+    for (image, through) in images {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, bytes) in image {
+            fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        let archive = open(folder.path());
+        assert_eq!(archive.archived_through(), Some(through));
+        assert_eq!(archive.append(10, &log, &no_rows).unwrap(), Some(10));
+        assert_eq!(contents(folder.path()), new);
+    }
+}
+
+#[test]
+fn a_file_whose_name_may_not_last_is_given_up_and_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = log_of(&(1..=10).collect::<Vec<_>>());
+    let archive = open(folder.path());
+    append_each(&archive, &log, &[5]);
+    // As after a rename whose folder was not synced: it is there, and does not count.
+    let name = file::name(6, 8);
+    fs::write(folder.path().join(&name), b"it may go away").unwrap();
+    writer::discard(folder.path(), 6);
+    append_each(&archive, &log, &[10]);
+    assert_eq!(open(folder.path()).archived_through(), Some(10));
+    assert!(!folder.path().join(name).exists());
 }

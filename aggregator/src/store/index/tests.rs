@@ -9,6 +9,9 @@ use crate::store::fixture::{Dice, Fleet, tenant};
 
 const WITHIN: Duration = Duration::from_secs(20);
 
+/// Damages that are tried, all from one seed.
+const DAMAGES: usize = 60;
+
 fn expecting(next: u64) -> Expected {
     Expected { cluster: Some(ClusterId([1; 16])), next, history_from: 0 }
 }
@@ -154,6 +157,37 @@ fn what_cannot_be_trusted_is_built_anew() {
     let other = Expected { cluster: Some(ClusterId([2; 16])), ..expecting(60) };
     let (index, _) = Index::open(source.path(), &other).unwrap();
     assert_eq!(rows(&index), [], "another cluster's");
+}
+
+#[test]
+fn damage_anywhere_is_harmless_since_it_is_built_anew() {
+    let (source, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(60));
+    let (index, _) = open(source.path(), 0);
+    commit(&index, &fleet, 0..60);
+    drop(index);
+    let mut dice = Dice(17);
+    for _ in 0..DAMAGES {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index");
+        copy(source.path(), &path);
+        let file = path.join(["db", "conf"][usize::from(dice.below(8) == 0)]);
+        let mut bytes = fs::read(&file).unwrap();
+        // What lies before the end of what was written; behind it sled keeps zeros.
+        let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() as u64 + 1;
+        let at = dice.below(used) as usize;
+        match dice.below(3) {
+            0 => bytes[at] ^= 1 << dice.below(8),
+            1 => bytes.truncate(at),
+            _ => bytes.iter_mut().skip(at).take(512).for_each(|byte| *byte = 0),
+        }
+        fs::write(&file, &bytes).unwrap();
+        let (index, rebuild) = open(&path, 60);
+        if let Rebuild::From(missing) = rebuild {
+            (missing.from..=missing.through).for_each(|e| index.refeed(e, fleet.rows(e)));
+            index.flush();
+        }
+        assert_eq!(rows(&index), expected(&fleet, 0..60), "{} at {at}", file.display());
+    }
 }
 
 #[test]

@@ -77,7 +77,9 @@ impl Disk for Sled {
     }
 
     fn sync_folder(&self) -> io::Result<()> {
-        File::open(&self.folder)?.sync_all()
+        let above = self.folder.parent().filter(|above| !above.as_os_str().is_empty());
+        File::open(&self.folder)?.sync_all()?;
+        File::open(above.unwrap_or(Path::new(".")))?.sync_all()
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::{Frame, Header};
 
-use super::Writer;
+use super::{Writer, header_events};
 use crate::ledger::{Entry, Standing};
 use crate::spool::store::key;
 use crate::spool::table::Changes;
@@ -32,6 +32,51 @@ impl Writer {
         }
         self.store.forget_empty_starts(self.start);
         self.publish();
+        Ok(())
+    }
+
+    /// Moves what an epoch holds before a place to the dead letters: it may have been applied, and to
+    /// send it again could count it twice. A crash in between leaves both, and the next hello does the
+    /// same again.
+    pub(super) fn bury_before(
+        &mut self,
+        lane: Lane,
+        epoch: u64,
+        undecided: u64,
+    ) -> Result<(), SpoolError> {
+        let Some(through) = undecided.checked_sub(1) else { return Ok(()) };
+        for (start, _) in self.starts_of(epoch) {
+            loop {
+                let range = self.range(lane, start, through);
+                let held: Vec<_> = range.take(READOPTED_AT_ONCE).collect::<Result<_, _>>()?;
+                if held.is_empty() {
+                    break;
+                }
+                self.bury_some(lane, epoch, &held)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn bury_some(
+        &mut self,
+        lane: Lane,
+        epoch: u64,
+        held: &[(Position, Bytes)],
+    ) -> Result<(), SpoolError> {
+        let (mut letters, mut entries) = (Changes::default(), Vec::new());
+        for (position, bytes) in held {
+            letters.insert(&key(lane, *position), [b"undecided\0", bytes.as_ref()].concat().into());
+            let (seq, events) = (position.seq, header_events(bytes));
+            entries.push(Entry { lane, epoch, seq, events, standing: Standing::Rejected });
+        }
+        self.store.dead.apply_batch(letters).map_err(|cause| self.store.error(&cause))?;
+        self.store.sync()?;
+        self.record(&entries)?;
+        for ((position, bytes), entry) in held.iter().zip(&entries) {
+            self.counts.dead.fetch_add(u64::from(entry.events), Ordering::Relaxed);
+            self.remove(lane, *position, bytes.len())?;
+        }
         Ok(())
     }
 

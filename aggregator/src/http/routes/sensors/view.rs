@@ -61,17 +61,18 @@ pub(super) struct SensorView {
     clock_offset_ms: i64,
     /// Events whose time lay beyond the leader's and was set to it.
     time_suspects: u64,
-    /// Batches that did not go on from the watermark: a disk or memory image was restored.
+    /// Signs that an older image of its disk or memory was restored.
     forked: Option<ForkView>,
 }
 
-/// Batches that did not go on from the watermark.
+/// Signs that an older image was restored: a hello that knows less than was applied, or a batch in the
+/// place of another.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Fork)]
 pub(super) struct ForkView {
-    /// The start: 16 hexadecimal digits.
+    /// The start, of the latest one: 16 hexadecimal digits.
     epoch: String,
-    /// The place in the lane.
+    /// The place in the lane, of the latest one.
     seq: u64,
     /// When the first one came.
     first_at: String,
@@ -79,8 +80,8 @@ pub(super) struct ForkView {
     last_at: String,
     /// How many there were.
     count: u64,
-    /// The first one.
-    evidence: String,
+    /// The first such batch.
+    evidence: Option<String>,
 }
 
 impl SensorView {
@@ -122,7 +123,7 @@ impl ForkView {
             first_at: time(fork.first_at),
             last_at: time(fork.last_at),
             count: fork.count,
-            evidence: fork.evidence.to_string(),
+            evidence: fork.evidence.map(|at| at.to_string()),
         }
     }
 }
@@ -150,7 +151,7 @@ impl WatermarkView {
             lane: mark.lane.as_str(),
             contiguous_seq: mark.seq,
             count: mark.events,
-            chain: hex(mark.chain),
+            chain: hex(mark.chains.last().copied().unwrap_or_default()),
         }
     }
 }

@@ -125,3 +125,45 @@ pub(super) async fn send_bad_snapshots(trio: &Trio) {
     }
     assert_eq!(trio.machine(1).restored(), 0);
 }
+
+/// Node 2's file ends in the midst of being sent; what had arrived is not sent again.
+pub(super) async fn send_a_snapshot_in_two_parts(trio: &Trio) {
+    let folder = tempfile::tempdir().unwrap();
+    let snapshots = Snapshots::open(folder.path()).unwrap();
+    let leader_id = LeaderId { term: 1, node_id: 2 };
+    let vote = Vote { leader_id, committed: true };
+    // Older than what node 1 has: it takes all of it in and then leaves it.
+    let meta = SnapshotMeta {
+        last_log_id: Some(LogId::new(leader_id, 1)),
+        last_membership: StoredMembership::default(),
+    };
+    let numbers = (0..1_000_000).collect();
+    let snapshot = snapshots.write(&meta, &Written(numbers)).unwrap();
+    let file = snapshot.snapshot.clone();
+    let (length, sum) = (file.length(), file.sum().unwrap());
+    let offer = SnapshotOffer { vote, meta, length, sum, offset: 0 };
+    let asking = Request::SnapshotHeld(offer.name());
+    let (peers, one) = (peers(2, &identity(&trio.authority, 2)), node_one(trio));
+
+    let whole = std::fs::read(file.path()).unwrap();
+    let half = whole.len() / 2;
+    let truncated = std::fs::OpenOptions::new().write(true).open(file.path()).unwrap();
+    truncated.set_len(half as u64).unwrap();
+    let broken = peers.send_offered(&one, offer, file.clone()).await;
+    assert!(!matches!(broken, Ok(Reply::Snapshot(_))), "{broken:?}");
+    std::fs::write(file.path(), &whole).unwrap();
+    let mut held = peers.call(&one, &asking, PATIENCE).await;
+    while matches!(held, Ok(Reply::Failed(Failure::Overloaded { .. }))) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        held = peers.call(&one, &asking, PATIENCE).await;
+    }
+    let Ok(Reply::SnapshotHeld { offset, checksum }) = held else { panic!("{held:?}") };
+    assert!(offset > 0 && offset <= half as u64, "{offset} of {half}");
+    assert_eq!(checksum, crc32c::crc32c(&whole[..offset as usize]));
+
+    let sent = peers.send_snapshot(&one, vote, snapshot).await;
+    assert!(matches!(sent, Ok(Reply::Snapshot(_))), "{sent:?}");
+    let held = peers.call(&one, &asking, PATIENCE).await;
+    assert_eq!(held, Ok(Reply::SnapshotHeld { offset: 0, checksum: 0 }));
+    assert_eq!(trio.machine(1).restored(), 0);
+}
