@@ -5,6 +5,9 @@
 //! `WARDMESH_PLANTED_FAULT`. Without the feature [`planted`] is `false` when the code is compiled, and
 //! neither the names nor what stands behind them are in the binary.
 
+/// A batch: its sensor, start, lane and place.
+pub type Batch = ([u8; 16], u64, u8, u64);
+
 /// Something that is done wrongly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -28,7 +31,7 @@ pub enum Fault {
 
 #[cfg(not(feature = "planted-faults"))]
 mod choice {
-    use super::Fault;
+    use super::{Batch, Fault};
 
     /// Whether this fault is planted: never.
     #[must_use]
@@ -38,7 +41,7 @@ mod choice {
 
     /// Whether a batch came to this process before: not remembered.
     #[must_use]
-    pub const fn met_before(_: ([u8; 16], u64, u8, u64)) -> bool {
+    pub const fn met_before(_: Batch) -> bool {
         false
     }
 }
@@ -48,7 +51,7 @@ mod choice {
     use std::collections::BTreeSet;
     use std::sync::{Mutex, OnceLock, PoisonError};
 
-    use super::Fault;
+    use super::{Batch, Fault};
 
     /// What names the fault.
     const VARIABLE: &str = "WARDMESH_PLANTED_FAULT";
@@ -66,7 +69,7 @@ mod choice {
 
     static CHOSEN: OnceLock<Option<Fault>> = OnceLock::new();
 
-    static MET: Mutex<BTreeSet<([u8; 16], u64, u8, u64)>> = Mutex::new(BTreeSet::new());
+    static MET: Mutex<BTreeSet<Batch>> = Mutex::new(BTreeSet::new());
 
     /// Whether this fault is planted.
     #[must_use]
@@ -75,7 +78,11 @@ mod choice {
     }
 
     /// A name that is not known ends the process: a test of nothing would be green.
-    #[expect(clippy::print_stderr, reason = "only in a build for tests, before it ends")]
+    #[expect(
+        clippy::print_stderr,
+        clippy::disallowed_methods,
+        reason = "only in a build for tests, which no configuration may ask for"
+    )]
     fn choose() -> Option<Fault> {
         let name = std::env::var(VARIABLE).ok()?;
         let known = NAMES.iter().find(|(known, _)| *known == name);
@@ -88,7 +95,7 @@ mod choice {
 
     /// Whether a batch came to this process before; from now on it did.
     #[must_use]
-    pub fn met_before(batch: ([u8; 16], u64, u8, u64)) -> bool {
+    pub fn met_before(batch: Batch) -> bool {
         !MET.lock().unwrap_or_else(PoisonError::into_inner).insert(batch)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use wardmesh_common::clock;
 
 /// What CI runs.
 const MINUTES: u64 = 3;
@@ -22,8 +22,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn read(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let seed = u64::from(since.subsec_nanos());
+        let seed = clock::now().as_nanos() % 1_000_000_007;
         let mut arguments = Self { minutes: MINUTES, seed, only: Vec::new(), logs: None };
         let usage = "usage: nemesis [MINUTES] [--seed N] [--only N1,N2] [--logs FOLDER]";
         while let Some(word) = words.next() {

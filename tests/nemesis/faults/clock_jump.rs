@@ -1,7 +1,8 @@
 //! N18: clocks of nodes and sensors jump by an hour, a year, and to 1970, and back while they run.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use wardmesh_common::clock;
 use wardmesh_tests::ground::Need;
 use wardmesh_tests::rig::NODES;
 
@@ -15,7 +16,7 @@ const SPANS: [i64; 2] = [3_600, 365 * 86_400];
 
 fn strike(blow: &mut Blow<'_>) -> anyhow::Result<bool> {
     let rig = blow.rig;
-    let since = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let since = clock::now().as_nanos() / 1_000_000_000;
     let to_1970 = 86_400 - i64::try_from(since)?;
     let jumps = [SPANS[0], -SPANS[0], SPANS[1], -SPANS[1], to_1970];
     let jump = jumps[blow.turn % jumps.len()];

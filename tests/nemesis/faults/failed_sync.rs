@@ -21,7 +21,11 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(10);
 
 fn strike(blow: &mut Blow<'_>) -> anyhow::Result<bool> {
     let rig = blow.rig;
-    let claim = if blow.turn % 2 == 0 { rig.claim_follower(blow.turn) } else { rig.claim_leader() };
+    let claim = if blow.turn.is_multiple_of(2) {
+        rig.claim_follower(blow.turn)
+    } else {
+        rig.claim_leader()
+    };
     let Some(node) = claim else { return Ok(false) };
     let pid = rig.pid(node.place).context("the node does not run")?.to_string();
     rig.expect_end(node.place);

@@ -10,7 +10,11 @@ pub(super) const FAULT: Fault =
 
 fn strike(blow: &mut Blow<'_>) -> anyhow::Result<bool> {
     let rig = blow.rig;
-    let claim = if blow.turn % 2 == 0 { rig.claim_leader() } else { rig.claim_follower(blow.turn) };
+    let claim = if blow.turn.is_multiple_of(2) {
+        rig.claim_leader()
+    } else {
+        rig.claim_follower(blow.turn)
+    };
     let Some(node) = claim else { return Ok(false) };
     cut(rig, &[node.place])?;
     let away = blow.span(200, 2_000);

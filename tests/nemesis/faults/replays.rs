@@ -27,14 +27,14 @@ fn strike(blow: &mut Blow<'_>) -> anyhow::Result<bool> {
     let rig = blow.rig;
     let player = rig.players.lock().unwrap().first().cloned();
     let Some(player) = player else { return Ok(false) };
-    let epoch = blow.draw.next();
+    let epoch = blow.draw.number();
     let mut forge = Forge::new(player.sensor, epoch);
     let frames: Vec<Bytes> = (0..BATCHES).map(|_| forge.batch()).collect();
     {
         let mut book = player.book.lock().unwrap();
         (1..=BATCHES as u64).for_each(|seq| book.note((Lane::Bulk, epoch, seq), 1, "emitted"));
     }
-    let draws: Vec<Draw> = (0..NODES).map(|_| Draw::new(blow.draw.next())).collect();
+    let draws: Vec<Draw> = (0..NODES).map(|_| Draw::new(blow.draw.number())).collect();
     std::thread::scope(|scope| {
         for (node, draw) in draws.into_iter().enumerate() {
             let (player, frames) = (&player, &frames);

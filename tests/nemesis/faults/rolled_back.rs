@@ -23,7 +23,7 @@ fn strike(blow: &mut Blow<'_>) -> anyhow::Result<bool> {
     copy(&post.spool(), &image)?;
     rig.run_sensor(claim.place)?;
     let span = blow.span(1_500, 3_000);
-    if blow.turn % 2 == 0 {
+    if blow.turn.is_multiple_of(2) {
         rig.rest(span)?;
         post.kill()?;
         std::fs::remove_dir_all(post.spool())?;
