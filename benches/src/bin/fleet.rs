@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -29,6 +30,9 @@ const DEVICES: u64 = 20;
 
 /// Sensors that connect at once: a fleet after a restart spreads by its back-off.
 const CONNECTING: usize = 32;
+
+/// How long one of them may take in all.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Batches of a spool under way: the window that a node grants.
 const WINDOW: usize = 32;
@@ -150,7 +154,9 @@ async fn connect(
             let (endpoint, places) = (endpoint.clone(), Arc::clone(&places));
             tokio::spawn(async move {
                 let _place = places.acquire_owned().await?;
-                let session = Session::open(&endpoint, &one, &address, 1).await?;
+                let opening = Session::open(&endpoint, &one, &address, 1);
+                let session = tokio::time::timeout(CONNECT_PATIENCE, opening).await;
+                let session = session.with_context(|| format!("sensor {number} hangs"))??;
                 anyhow::Ok((one, session))
             })
         })
