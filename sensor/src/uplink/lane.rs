@@ -20,13 +20,17 @@ const READ_AHEAD: usize = 16;
 /// Receipts that wait to be handled: as many as batches can be under way.
 const RECEIPTS_MAX: usize = 1_024;
 
+/// A node that answers nothing but that it cannot take batches is left after so long for the next one,
+/// which may reach a leader: longer than an election and a full queue take.
+const UNAVAILABLE_MAX: Duration = Duration::from_secs(5);
+
 /// Runs a lane until the session must end.
 pub(super) async fn run(spool: &Spool, opened: Opened) -> SessionEnd {
     let Opened { lane, mut send, receive, welcome } = opened;
     let mut growth = spool.growth();
     let mut receipts = read_receipts(receive);
     let window = Window::new(usize::from(welcome.window));
-    let mut traffic = Traffic { spool, lane, window, acked: None, paused_until: None };
+    let mut traffic = Traffic::new(spool, lane, window);
     loop {
         growth.mark_unchanged();
         let paused = traffic.paused_until.filter(|until| *until > Instant::now());
@@ -61,6 +65,23 @@ fn closed() -> SessionEnd {
     SessionEnd::Lost("the node closed the lane".to_owned())
 }
 
+/// How long every answer was that batches cannot be taken.
+#[derive(Default)]
+struct Drought {
+    since: Option<Instant>,
+}
+
+impl Drought {
+    /// Takes note of an answer; whether it has lasted too long.
+    fn lasts(&mut self, unavailable: bool, now: Instant) -> bool {
+        if !unavailable {
+            self.since = None;
+            return false;
+        }
+        now.duration_since(*self.since.get_or_insert(now)) >= UNAVAILABLE_MAX
+    }
+}
+
 /// A lane's batches on their way.
 struct Traffic<'a> {
     spool: &'a Spool,
@@ -69,9 +90,15 @@ struct Traffic<'a> {
     /// The latest acknowledgement that the spool was not told of yet.
     acked: Option<(u64, u64)>,
     paused_until: Option<Instant>,
+    drought: Drought,
 }
 
-impl Traffic<'_> {
+impl<'a> Traffic<'a> {
+    fn new(spool: &'a Spool, lane: Lane, window: Window) -> Self {
+        let (acked, paused_until, drought) = Default::default();
+        Self { spool, lane, window, acked, paused_until, drought }
+    }
+
     /// Sends what the window has room for; whether there was anything.
     async fn send_more(&mut self, send: &mut Sender) -> Result<bool, SessionEnd> {
         if self.window.room() == 0 {
@@ -98,6 +125,10 @@ impl Traffic<'_> {
     /// Acts on a receipt.
     fn act(&mut self, receipt: Receipt) -> Result<(), SessionEnd> {
         let Receipt { epoch, seq, outcome } = receipt;
+        let now = Instant::now();
+        if self.drought.lasts(matches!(outcome, Outcome::Unavailable(_)), now) {
+            return Err(SessionEnd::Lost("the node takes no batches".to_owned()));
+        }
         if let Outcome::Acknowledged(_) = outcome {
             self.acknowledge(epoch, seq);
         }
@@ -132,8 +163,7 @@ impl Traffic<'_> {
             }
             Outcome::Unavailable(retry_after) => {
                 self.window.rewind(Some(before(sent.position)));
-                let pause = Duration::from_millis(u64::from(retry_after));
-                self.paused_until = Some(Instant::now() + pause);
+                self.paused_until = Some(now + Duration::from_millis(u64::from(retry_after)));
                 Ok(())
             }
         }
@@ -207,4 +237,28 @@ fn read_receipts(mut stream: Receiver) -> mpsc::Receiver<Result<Receipt, Session
         }
     });
     receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_takes_nothing_is_left_after_a_while() {
+        let begun = Instant::now();
+        let mut drought = Drought::default();
+        // (seconds, unavailable) → it has lasted too long
+        for ((second, unavailable), lasts) in [
+            ((0, true), false),
+            ((4, true), false),
+            ((5, true), true),
+            ((6, false), false),
+            ((7, true), false),
+            ((11, true), false),
+            ((12, true), true),
+        ] {
+            let now = begun + Duration::from_secs(second);
+            assert_eq!(drought.lasts(unavailable, now), lasts, "second {second}");
+        }
+    }
 }
