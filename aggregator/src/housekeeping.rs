@@ -68,8 +68,9 @@ pub fn run(
 
 /// Whether the query index failed for want of room, after which sled takes nothing more.
 fn ran_full(cause: &str) -> bool {
-    let full = std::io::Error::from(std::io::ErrorKind::StorageFull).to_string();
-    cause.to_lowercase().contains(&full.to_lowercase()) || cause.contains("os error 28")
+    // sled tells of an error by its debug form.
+    let kind = std::io::ErrorKind::StorageFull;
+    cause.contains(&format!("{kind:?}")) || cause.contains(&kind.to_string())
 }
 
 /// Writes an archive file where one is due; `archived_at` is the log's size after the last one.

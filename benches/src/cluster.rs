@@ -63,6 +63,7 @@ impl Cluster {
     pub fn found() -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("wardmesh-bench-").tempdir()?;
         let program = std::env::current_exe()?;
+        #[allow(clippy::disallowed_methods, reason = "a bench has no configuration")]
         let log = std::env::var("WARDMESH_BENCH_LOG").unwrap_or_else(|_| "error".to_owned());
         let plan = Plan { folder: folder.path().to_owned(), program, nodes: NODES, log };
         let mut mesh = Mesh::prepare(plan)?;

@@ -91,12 +91,7 @@ pub fn event_of(station: u64, kind: u64, number: u64, at: Timestamp) -> Event {
             kind: EventKind::Observation,
             peer: Some(Peer { port: Some(443), ..peer }),
             service: Some(service(443, "tls")),
-            attributes: vec![
-                said("tls.sni", format!("records-{}.st-jude.example.org", number % 97)),
-                said("tls.alpn", "h2".to_owned()),
-                said("tls.version", "1.3".to_owned()),
-                said("tls.ja4", format!("t13d1516h2_8daaf6152771_{number:012x}")),
-            ],
+            attributes: tls(number),
             counters: Vec::new(),
             ..event
         },
@@ -127,6 +122,15 @@ pub fn event_of(station: u64, kind: u64, number: u64, at: Timestamp) -> Event {
             ..event
         },
     }
+}
+
+fn tls(number: u64) -> Vec<Attribute> {
+    vec![
+        said("tls.sni", format!("records-{}.st-jude.example.org", number % 97)),
+        said("tls.alpn", "h2".to_owned()),
+        said("tls.version", "1.3".to_owned()),
+        said("tls.ja4", format!("t13d1516h2_8daaf6152771_{number:012x}")),
+    ]
 }
 
 /// CT Image Storage and what goes with it (PS3.4, annex B).

@@ -90,7 +90,8 @@ impl<K: Hash + Eq + Clone, V: Clone, S: BuildHasher + Clone> ShardedMap<K, V, S>
     #[must_use]
     pub fn new(key: S) -> Self {
         // One for all, until they are written to: most maps stay small.
-        let shards = vec![Arc::new(IndexMap::with_hasher(key.clone())); SHARDS];
+        let empty = Arc::new(IndexMap::with_hasher(key.clone()));
+        let shards = (0..SHARDS).map(|_| Arc::clone(&empty)).collect();
         Self { key, shards, len: 0 }
     }
 

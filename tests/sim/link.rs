@@ -154,14 +154,14 @@ impl Link {
 
     /// Looks for silence; `false` once both ends are over.
     pub(crate) fn look(self: &Arc<Self>, net: &mut Network, now: Duration) -> bool {
-        for at in 0..2 {
+        for (at, patience) in IDLE.into_iter().enumerate() {
             let other = &self.ends[1 - at].state;
             let mute = other.lock().gone || other.lock().closed.is_some();
             let mut state = self.ends[at].state.lock();
             if !mute && !net.is_cut(self.hosts[1 - at], self.hosts[at]) {
                 state.heard = now;
             }
-            let given_up = now > state.heard + IDLE[at] && state.closed.is_none();
+            let given_up = now > state.heard + patience && state.closed.is_none();
             drop(state);
             if given_up {
                 self.close(at, "timed out", net, now);

@@ -1,3 +1,5 @@
+//! Facets against a look at every device.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;

@@ -52,6 +52,7 @@ fn main() -> ExitCode {
 }
 
 fn bench() -> anyhow::Result<()> {
+    #[allow(clippy::disallowed_methods, reason = "a bench has no configuration")]
     if let Ok(filter) = std::env::var("WARDMESH_BENCH_LOG") {
         telemetry::init(&LogConfig { filter, ..LogConfig::default() })?;
     }
@@ -128,7 +129,7 @@ impl Gaps {
             "ms",
         );
         report.figure(
-            format!("until all sensors are acknowledged, p50"),
+            "until all sensors are acknowledged, p50".to_owned(),
             self.last.millis(500),
             "ms",
         );

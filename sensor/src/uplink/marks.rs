@@ -119,12 +119,15 @@ mod tests {
         Mark { epoch: 7, seq: 100, chains: vec![970, 980, 990, 1_000], skipped: 0 }
     }
 
+    /// What is held, (seq, chain); where the lane ends, if it goes on; what that comes to.
+    type Case = (&'static [(u64, u64)], Option<u64>, Judgement);
+
     #[test]
     fn each_batch_is_applied_or_not_by_its_chain() {
         use Judgement::{Applied, Restored};
         let undecided = Restored { applied: 0, undecided: 97 };
         let upto = |applied| Restored { applied, undecided: 0 };
-        let cases: [(&[(u64, u64)], Option<u64>, Judgement); 12] = [
+        let cases: [Case; 12] = [
             (&[], None, Applied),
             (&[], Some(100), Applied),
             (&[(98, 980), (99, 990), (100, 1_000)], Some(120), Applied),

@@ -65,6 +65,8 @@ impl Peers {
         // The receiver may refuse while the file is still on its way; its answer says why.
         if let Err(cause) = send_file(&mut send, file, offset, length).await {
             tracing::debug!(%cause, peer = %peer.address, "the snapshot did not get through");
+            // What is under way still arrives, and the receiver does not wait for more.
+            let _ = send.finish();
         }
         let reply = receive.read_to_end(REPLY_LENGTH_MAX).await.map_err(lost)?;
         Ok(Reply::decode(reply.into())?)

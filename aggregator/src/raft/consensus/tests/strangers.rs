@@ -134,7 +134,7 @@ pub(super) async fn send_a_snapshot_in_two_parts(trio: &Trio) {
     let vote = Vote { leader_id, committed: true };
     // Older than what node 1 has: it takes all of it in and then leaves it.
     let meta = SnapshotMeta {
-        last_log_id: Some(LogId::new(leader_id, 1)),
+        last_log_id: Some(LogId::new(LeaderId { term: 0, node_id: 0 }, 1)),
         last_membership: StoredMembership::default(),
     };
     let numbers = (0..1_000_000).collect();
