@@ -28,6 +28,10 @@ const TOUCHED_MAX: usize = 1 << 20;
 /// Devices that one step of a building looks at: two milliseconds during which nothing is applied.
 const STEP: usize = 1_000;
 
+/// Touched devices that are taken in at once, each as often as it was touched: some milliseconds during
+/// which nothing is applied.
+const TAKEN_MAX: usize = 20_000;
+
 /// Entries by which the index may outgrow what it was built with before it is built anew: devices that
 /// change their addresses all the time leave some behind.
 const STALE_MAX: usize = 100_000;
@@ -54,6 +58,21 @@ struct Touched {
     count: usize,
     /// Everything, because the state was replaced or too much has changed.
     all: bool,
+}
+
+impl Touched {
+    /// Takes about [`TAKEN_MAX`] of them out.
+    fn some(&mut self) -> Vec<(TenantId, Vec<DeviceId>)> {
+        let mut taken = 0;
+        let upto = self.devices.iter().position(|(_, devices)| {
+            taken += devices.len();
+            taken >= TAKEN_MAX
+        });
+        let rest = self.devices.split_off(upto.map_or(self.devices.len(), |last| last + 1));
+        let some = std::mem::replace(&mut self.devices, rest);
+        self.count -= some.iter().map(|(_, devices)| devices.len()).sum::<usize>();
+        some
+    }
 }
 
 /// The index of one node.
@@ -123,13 +142,15 @@ impl Facets {
         }
         // Whoever comes next waits at `touched` until this one has the index for itself.
         let mut index = self.index.write();
-        let touched = std::mem::take(&mut *noted);
+        let all = std::mem::take(&mut noted.all);
+        let touched = noted.some();
+        let is_rest = noted.count > 0;
         drop(noted);
-        if touched.all || index.is_stale() {
+        if all || index.is_stale() {
             *index = Index::default();
         }
-        index.take_in(state, touched.devices);
-        index.build(state)
+        index.take_in(state, touched);
+        index.build(state) && !is_rest
     }
 
     /// The devices of a tenant that have one of the facets of the group with the fewest, in the order

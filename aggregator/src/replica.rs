@@ -111,16 +111,15 @@ impl<R> Replica<R> {
 impl<R: Rows> Machine for Replica<R> {
     fn apply(&self, index: u64, command: Option<&Command>) -> Receipt {
         let Some(command) = command else {
-            self.state.write().advance(index);
+            let mut state = self.state.write();
+            state.advance(index);
             self.store.commit(index, Vec::new());
             return Receipt::Done;
         };
-        let effects = {
-            let mut state = self.state.write();
-            let effects = state.apply(index, command);
-            self.facets.touch(&effects.batches);
-            effects
-        };
+        let mut state = self.state.write();
+        let effects = state.apply(index, command);
+        self.facets.touch(&effects.batches);
+        // Before anybody can see that the entry is applied, or it would be archived without its rows.
         self.store.commit(index, effects.batches);
         effects.receipt
     }
@@ -130,7 +129,8 @@ impl<R: Rows> Machine for Replica<R> {
     }
 
     fn reconfigure(&self, index: u64, gone: &[NodeId]) -> Receipt {
-        self.state.write().reconfigure(index, gone);
+        let mut state = self.state.write();
+        state.reconfigure(index, gone);
         self.store.commit(index, Vec::new());
         Receipt::Done
     }

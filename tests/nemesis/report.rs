@@ -63,7 +63,7 @@ impl Report {
             let runs = deck.iter().any(|one| one.id == fault.id);
             let least = match fault.id == LEADER_KILL.id {
                 true => arguments.wants(fault.id).then_some(seconds / KILL_EVERY.as_secs() * 4 / 5),
-                false => runs.then_some(seconds / ROUND_SECONDS * 4 / 5),
+                false => runs.then_some((seconds * 4 / (5 * ROUND_SECONDS)).max(1)),
             };
             Row { id: fault.id, what: fault.what, count: mix.count(fault.id), least }
         });
@@ -88,6 +88,9 @@ impl Report {
     /// Why the run says nothing, if it does not.
     fn void(&self) -> Vec<String> {
         let mut why = Vec::new();
+        if self.rows.iter().all(|row| row.least.is_none()) {
+            why.push("no fault that was asked for can happen here".to_owned());
+        }
         for row in &self.rows {
             if let Some(least) = row.least.filter(|least| row.count < *least) {
                 why.push(format!("{} happened {} times, {least} are due", row.id, row.count));

@@ -73,6 +73,10 @@ pub(crate) struct Ending {
     pub(crate) leaders: BTreeSet<Option<u64>>,
     /// What the sensors still hold, in batches.
     pub(crate) held: usize,
+    /// Members that do not run.
+    pub(crate) missing: usize,
+    /// Whether a change of the membership has not come to its end.
+    pub(crate) changing: bool,
 }
 
 pub(crate) struct Judge {

@@ -163,16 +163,19 @@ fn taken<'a>(
 /// Ids that nodes may have in a run.
 pub(crate) const IDS: NodeId = 9;
 
-/// Where the files of a process' runs lie: in memory where there is such a volume.
-pub(crate) static FILES: LazyLock<TempDir> = LazyLock::new(|| {
+/// A folder for the files of a run: in memory where there is such a volume.
+pub(crate) fn files() -> TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     made.expect("a folder")
-});
+}
 
-/// A log that nobody writes: what a housekeeping would archive, if there were one here.
-static UNUSED: LazyLock<LogStore> =
-    LazyLock::new(|| LogStore::open(&FILES.path().join("unused"), end_process()).expect("a log"));
+/// A log that nobody writes: what a housekeeping would archive, if there were one here. Its files are
+/// gone as soon as they are open.
+static UNUSED: LazyLock<LogStore> = LazyLock::new(|| {
+    let folder = files();
+    LogStore::open(folder.path(), end_process()).expect("a log")
+});
 
 /// Certificates cost more than a run's minute: one a node and process.
 static IDENTITIES: LazyLock<Mutex<(Authority, BTreeMap<NodeId, Identity>)>> =

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tempfile::TempDir;
 use wardmesh_aggregator::raft::consensus::Compaction;
 use wardmesh_aggregator::state::command::{Action, DefineSite, Enrol};
 use wardmesh_common::id::{ClusterId, SiteId, TenantId};
@@ -71,6 +72,8 @@ pub(crate) struct World {
     pub(crate) judge: Arc<Mutex<Judge>>,
     pub(crate) dice: Dice,
     plan: Plan,
+    /// Where nodes have what lies in files.
+    files: TempDir,
     trace: trace::Shared,
     leading: BTreeMap<HostId, (u64, u64)>,
     reads: u64,
@@ -117,6 +120,7 @@ impl World {
             judge,
             dice: dice.fork(2),
             plan,
+            files: node::files(),
             trace,
             leading: BTreeMap::new(),
             reads: 0,
@@ -141,9 +145,7 @@ impl World {
 
     /// Racks up a node with an empty disk.
     pub(crate) fn add_node(&mut self, id: HostId) {
-        static RUNS: AtomicU64 = AtomicU64::new(0);
-        let folder = format!("{}-{id}", RUNS.fetch_add(1, Ordering::Relaxed));
-        let data = node::FILES.path().join(folder);
+        let data = self.files.path().join(id.to_string());
         let role = Role::Node { log: LogDisk::default(), data, running: Arc::new(OnceLock::new()) };
         self.hosts.insert(id, Host::new(role));
     }

@@ -2,7 +2,7 @@
 //! what they saw.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -25,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(6);
 #[derive(Debug, Default)]
 pub struct Clients {
     done: AtomicBool,
+    at_work: AtomicUsize,
     history: Mutex<Vec<Operation>>,
 }
 
@@ -39,19 +40,27 @@ impl Clients {
         scope.spawn(move || {
             let Some(finding) = self.finding(rig) else { return };
             let begun = Instant::now();
+            self.at_work.store(CLIENTS as usize, Ordering::Release);
             std::thread::scope(|clients| {
                 for client in 0..CLIENTS {
                     let path = format!("/api/v1/findings/{finding}");
                     let draw = Draw::new(seed.wrapping_mul(31).wrapping_add(client));
-                    clients.spawn(move || self.work(rig, client, &path, draw, begun));
+                    clients.spawn(move || {
+                        self.work(rig, client, &path, draw, begun);
+                        self.at_work.fetch_sub(1, Ordering::AcqRel);
+                    });
                 }
             });
         });
     }
 
-    /// Ends the clients.
+    /// Ends the clients; when it returns, the history has what each did last.
     pub fn end(&self) {
         self.done.store(true, Ordering::Release);
+        let begun = Instant::now();
+        while self.at_work.load(Ordering::Acquire) > 0 && begun.elapsed() < 2 * PATIENCE {
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// What was seen so far.

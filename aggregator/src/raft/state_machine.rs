@@ -212,6 +212,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         let state = self.state.lock().take();
         let state = state.ok_or_else(|| io::Error::other("this snapshot was built already"))?;
         let (meta, snapshots) = (self.meta.clone(), Arc::clone(&self.snapshots));
+        let (snapshots_now, last) = (Arc::clone(&snapshots), self.meta.last_log_id);
         let mut state = state;
         loop {
             let (meta, snapshots) = (meta.clone(), Arc::clone(&snapshots));
@@ -222,7 +223,12 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
                 Err(cause) if cause.kind() == io::ErrorKind::StorageFull => {
                     tracing::warn!(%cause, "no room for a snapshot: trying again");
                 }
-                written => return or_end(written, self.fatal.as_ref()),
+                Err(cause) => {
+                    // One that was installed meanwhile stands for all that this one would have.
+                    let newer = snapshots_now.current().filter(|it| it.meta.last_log_id > last);
+                    return newer.map_or_else(|| or_end(Err(cause), self.fatal.as_ref()), Ok);
+                }
+                Ok(snapshot) => return Ok(snapshot),
             }
             tokio::time::sleep(FULL_AGAIN).await;
             state = again;

@@ -136,6 +136,7 @@ impl Archive {
     /// Entries below `first` came with a snapshot from another node: what the log still has of them
     /// is not copied, since their rows are not known here.
     pub(super) fn go_on_from(&self, first: u64) {
+        let _changing = self.changing.lock();
         self.floor.fetch_max(first, Ordering::AcqRel);
     }
 

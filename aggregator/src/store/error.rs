@@ -66,6 +66,12 @@ pub enum StoreError {
         "the rows of entry {0} were not kept: the archive could not be written for too long; see why, then restart the node, which applies the entry again"
     )]
     RowsLost(u64),
+    /// An entry is to be archived that is not applied here yet: later.
+    #[error("entry {0} has not been applied on this node yet")]
+    NotApplied(u64),
+    /// An entry came with a snapshot while it was to be archived: the peers have what it brought.
+    #[error("entry {0} came with a snapshot: only its peers know what applying it brought")]
+    Overtaken(u64),
     /// An entry's bytes are not what the index or the log's format says.
     #[error("entry {index} cannot be used: {cause}")]
     Entry {

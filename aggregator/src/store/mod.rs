@@ -151,8 +151,9 @@ impl Store {
             return;
         }
         let next = index.saturating_add(1);
-        self.archive.go_on_from(next);
+        // An archiving that is under way meets this and gives up.
         self.pending.forget(index);
+        self.archive.go_on_from(next);
         self.index.begin_at(next);
         self.index.flush();
     }
@@ -192,7 +193,9 @@ impl Store {
 
     /// The rows of an applied entry: apply's own, from memory or from the archive.
     fn rows(&self, index: u64) -> Result<Rows, StoreError> {
-        if let Some(rows) = self.pending.of(index)? {
+        if self.archive.archived_through() < Some(index)
+            && let Some(rows) = self.pending.of(index)?
+        {
             return Ok(rows);
         }
         Ok(self.archive.rows(index)?.unwrap_or_default())
@@ -222,7 +225,8 @@ impl Store {
         }
         self.index.extend_to(file.first);
         self.index.flush();
-        Ok(true)
+        // An index that has failed comes no further.
+        Ok(self.index.progress().from < from)
     }
 
     /// Entries whose rows are to be fed again: after opening, after a snapshot from another node,
@@ -312,7 +316,7 @@ impl Store {
         index: u64,
         log: &dyn CommandLog,
     ) -> Result<Option<u64>, StoreError> {
-        let rows = |index| Ok(self.pending.of(index)?.unwrap_or_default());
+        let rows = |index| self.pending.of(index)?.ok_or(StoreError::Overtaken(index));
         let archived = self.archive.append(index, log, &rows)?;
         self.pending.forget(archived.unwrap_or(0));
         Ok(archived)

@@ -4,6 +4,7 @@
 //! since the snapshot are applied again, and no snapshot is older than the archive's end.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use parking_lot::Mutex;
 
@@ -21,6 +22,8 @@ pub(super) struct Pending(Mutex<Kept>);
 struct Kept {
     rows: BTreeMap<u64, Rows>,
     batches: usize,
+    /// The entries that are answered for, those without rows too.
+    told: Range<u64>,
     /// The first entry for which there was no room.
     lost: Option<u64>,
 }
@@ -33,6 +36,13 @@ impl Pending {
 
     fn put_within(&self, index: u64, rows: &Rows, batches_max: usize) {
         let mut kept = self.0.lock();
+        if index < kept.told.end {
+            return;
+        }
+        if kept.told.is_empty() {
+            kept.told.start = index;
+        }
+        kept.told.end = index.saturating_add(1);
         if rows.is_empty() || kept.lost.is_some_and(|lost| index >= lost) {
             return;
         }
@@ -45,18 +55,29 @@ impl Pending {
         kept.rows.insert(index, Rows::clone(rows));
     }
 
-    /// An entry's rows; `None` where it has none, or is archived.
+    /// An entry's rows; `None` where it is archived, or came with a snapshot.
+    ///
+    /// # Errors
+    /// [`StoreError::NotApplied`], [`StoreError::RowsLost`]: nobody may take that for "it has none".
     pub(super) fn of(&self, index: u64) -> Result<Option<Rows>, StoreError> {
         let kept = self.0.lock();
+        if index >= kept.told.end {
+            return Err(StoreError::NotApplied(index));
+        }
+        if index < kept.told.start {
+            return Ok(None);
+        }
         match kept.lost {
             Some(lost) if index >= lost => Err(StoreError::RowsLost(lost)),
-            _ => Ok(kept.rows.get(&index).cloned()),
+            _ => Ok(Some(kept.rows.get(&index).cloned().unwrap_or_default())),
         }
     }
 
     /// Lets go of entries through `through`: they are archived, or came with a snapshot.
     pub(super) fn forget(&self, through: u64) {
         let mut kept = self.0.lock();
+        let next = through.saturating_add(1);
+        kept.told = kept.told.start.max(next)..kept.told.end.max(next);
         let rest = kept.rows.split_off(&through.saturating_add(1));
         let gone = std::mem::replace(&mut kept.rows, rest);
         kept.batches -= gone.values().map(|rows| rows.len()).sum::<usize>();
@@ -77,10 +98,10 @@ mod tests {
         let (fleet, pending) = (Fleet::after(40), Pending::default());
         let most = fleet.rows.range(..20).map(|(_, rows)| rows.len()).sum();
         let rows = |index| Rows::from(fleet.rows(index));
+        assert!(matches!(pending.of(0), Err(StoreError::NotApplied(0))));
         (0..40).for_each(|index| pending.put_within(index, &rows(index), most));
         for index in 0..20 {
-            let kept = Some(rows(index)).filter(|rows| !rows.is_empty());
-            assert_eq!(pending.of(index).unwrap(), kept);
+            assert_eq!(pending.of(index).unwrap(), Some(rows(index)));
         }
         let lost = (20..40).find(|index| !rows(*index).is_empty()).unwrap();
         for index in lost..40 {
@@ -91,5 +112,10 @@ mod tests {
         assert!(pending.of(lost).is_err());
         pending.forget(39);
         assert_eq!(pending.of(lost).unwrap(), None);
+        assert!(matches!(pending.of(40), Err(StoreError::NotApplied(40))));
+        // Told anew after a snapshot from elsewhere.
+        pending.forget(99);
+        pending.put(100, &rows(3));
+        assert_eq!((pending.of(99).unwrap(), pending.of(100).unwrap()), (None, Some(rows(3))));
     }
 }

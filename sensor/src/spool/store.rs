@@ -92,6 +92,7 @@ impl Store {
         let (batches, dead, starts) = (table("batches")?, table("dead letters")?, table("starts")?);
         let store = Self { folder: folder.to_owned(), disk, batches, dead, starts };
         store.bury_damaged()?;
+        store.forget_buried()?;
         Ok(store)
     }
 
@@ -128,6 +129,18 @@ impl Store {
             let letter = [b"damaged\0", frame.as_ref()].concat();
             let moved = self.dead.insert(&key, letter).and_then(|()| self.batches.remove(&key));
             moved.map_err(|cause| self.error(&cause))?;
+        }
+        Ok(())
+    }
+
+    /// Removes what lies in the dead letters already: a crash came before its removal was on the disk.
+    fn forget_buried(&self) -> Result<(), SpoolError> {
+        for entry in self.batches.iter() {
+            let (key, frame) = entry.map_err(|cause| reaction(&self.folder, &cause))?;
+            let letter = self.dead.get(&key).map_err(|cause| self.error(&cause))?;
+            if letter.is_some_and(|letter| letter.ends_with(&frame)) {
+                self.batches.remove(&key).map_err(|cause| self.error(&cause))?;
+            }
         }
         Ok(())
     }

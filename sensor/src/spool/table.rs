@@ -1,4 +1,4 @@
-//! Ordered tables that the spool is kept in: [`sled`] in production, memory that forgets what was not
+//! Ordered tables that the spool is kept in: `sled` in production, memory that forgets what was not
 //! synced in a simulation.
 
 use std::fmt::Debug;

@@ -210,8 +210,12 @@ fn a_full_volume_refuses_what_is_new_and_keeps_the_rest() {
     assert_eq!(spool.hold(archive(Lane::Bulk, "e")).unwrap(), Kept::Refused(1));
     assert_eq!(bulk(&spool).len(), 2);
     assert!(!spool.has_failed());
+    // A session that ends does not wait for room.
+    settle(&spool);
+    assert_eq!(bulk(&spool).len(), 2);
 
     free.store(u64::MAX, Ordering::Relaxed);
+    look_again();
     settle(&spool);
     assert!(spool.is_drained());
     assert_eq!(spool.hold(archive(Lane::Bulk, "f")).unwrap(), Kept::Emitted);
@@ -249,4 +253,19 @@ fn open_with(folder: &Path, epoch: u64, ledger: &Path) -> Spool {
         }
     }
     panic!("the spool stays locked");
+}
+
+#[test]
+fn what_lies_in_the_dead_letters_is_not_promised_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spool");
+    let spool = open(&path, 7);
+    spool.hold(archive(Lane::Bulk, "a")).unwrap();
+    spool.hold(archive(Lane::Bulk, "b")).unwrap();
+    // Killed after the letter and before the batch was gone.
+    let (key, frame) = spool.store.batches.iter().next().unwrap().unwrap();
+    spool.store.dead.insert(&key, [b"malformed\0", frame.as_ref()].concat()).unwrap();
+    let spool = reopen(&path, spool, 8);
+    assert_eq!(bulk(&spool), [(1, 2, 7, b"b".to_vec())]);
+    assert_eq!(spool.store.status().unwrap().dead_letters, 1);
 }

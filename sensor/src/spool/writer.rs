@@ -102,12 +102,13 @@ impl Writer {
         let held: u64 = store.batches.iter().flatten().map(|(_, frame)| frame.len() as u64).sum();
         counts.bytes.store(held, Ordering::Release);
         let start = store.starts().last().map_or(1, |(start, _)| start + 1);
-        store.forget_empty_starts(start);
         let (tails, space) = Default::default();
         let mut writer =
             Self { store, budget, start, epoch, tails, ledger, counts, durable, space };
         writer.renew(start, epoch)?;
         writer.store.sync_folder()?;
+        // Not before this one is on record: the next one would take its number again.
+        writer.store.forget_empty_starts(start);
         Ok(writer)
     }
 

@@ -129,9 +129,6 @@ impl<'a> Traffic<'a> {
         if self.drought.lasts(matches!(outcome, Outcome::Unavailable(_)), now) {
             return Err(SessionEnd::Lost("the node takes no batches".to_owned()));
         }
-        if let Outcome::Acknowledged(_) = outcome {
-            self.acknowledge(epoch, seq);
-        }
         let sent = match self.window.answer(epoch, seq) {
             Answered::Batch(sent) => sent,
             Answered::Stale => {
@@ -143,7 +140,11 @@ impl<'a> Traffic<'a> {
             }
         };
         match outcome {
-            Outcome::Acknowledged(_) => Ok(()),
+            Outcome::Acknowledged(_) => {
+                // Never where it is stale: what came before it may be answered otherwise yet.
+                self.acknowledge(epoch, seq);
+                Ok(())
+            }
             Outcome::Gap(expected) => self.fill(sent, expected),
             // The next hello opens it again where it stood.
             Outcome::Rejected(Reason::EpochClosed) => {
@@ -241,7 +242,37 @@ fn read_receipts(mut stream: Receiver) -> mpsc::Receiver<Result<Receipt, Session
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
     use super::*;
+    use crate::batch::Archive;
+
+    #[test]
+    fn a_stale_acknowledgement_forgets_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (spool, _) = Spool::open(&folder.path().join("spool"), 1 << 20, 7, None).unwrap();
+        let mut traffic = Traffic::new(&spool, Lane::Bulk, Window::new(8));
+        for seq in [1, 2] {
+            spool.hold(Archive { lane: Lane::Bulk, bytes: vec![0; 9], events: 1 }).unwrap();
+            traffic.window.send(Sent { position: Position { start: 1, seq }, epoch: 7, seq });
+        }
+        let mut told = |seq, outcome| traffic.act(Receipt { epoch: 7, seq, outcome }).unwrap();
+        // The first is passed over later: nobody may take the second's answer for both.
+        told(1, Outcome::Unavailable(0));
+        told(2, Outcome::Acknowledged(5));
+        assert_eq!(traffic.acked, None);
+        for seq in [1, 2] {
+            traffic.window.send(Sent { position: Position { start: 1, seq }, epoch: 7, seq });
+        }
+        let mut told = |seq, outcome| traffic.act(Receipt { epoch: 7, seq, outcome }).unwrap();
+        told(1, Outcome::Rejected(Reason::PassedOver));
+        told(2, Outcome::Acknowledged(6));
+        assert_eq!(traffic.acked, Some((7, 2)));
+        traffic.settle();
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(spool.settled());
+        assert!(spool.is_drained());
+        assert_eq!(spool.counts().dead.load(std::sync::atomic::Ordering::Relaxed), 1);
+    }
 
     #[test]
     fn a_node_that_takes_nothing_is_left_after_a_while() {

@@ -85,6 +85,7 @@ async fn serve(
         },
     };
     connection.close(0, "");
+    uplink.status.online.store(false, Ordering::Release);
     // What was acknowledged is forgotten, and what was numbered anew is in its place, before the next
     // hello says what is held.
     uplink.spool.settled().await;

@@ -1,8 +1,8 @@
-//! I10: once all faults are over, one node leads, everyone knows it, and every spool drains, with no
-//! help from anybody.
+//! I10: once all faults are over, every member runs, one leads, everyone knows it, and every spool
+//! drains, with no help from anybody.
 
 use super::Invariant;
-use crate::judge::Fact;
+use crate::judge::{Ending, Fact};
 
 #[derive(Default)]
 pub(crate) struct Liveness;
@@ -16,6 +16,10 @@ impl Invariant for Liveness {
         let Fact::Ended(ending) = fact else { return Ok(()) };
         if ending.leaders.len() != 1 || ending.leaders.contains(&None) {
             return Err(format!("the nodes say that {:?} lead", ending.leaders));
+        }
+        if ending.missing > 0 || ending.changing {
+            let Ending { missing, changing, .. } = ending;
+            return Err(format!("{missing} members do not run; still changing: {changing}"));
         }
         if ending.held > 0 {
             return Err(format!("the spools still hold {} batches", ending.held));

@@ -29,12 +29,13 @@ impl World {
         loop {
             self.step();
             let changed = nemesis.operate(self);
-            let ending = self.ending();
+            let mut ending = self.ending();
+            ending.changing = !changed;
             let settled = changed
                 && ending.held == 0
                 && ending.leaders.len() == 1
                 && !ending.leaders.contains(&None)
-                && ending.nodes.len() == self.nodes().len()
+                && ending.missing == 0
                 && ending.nodes.values().collect::<Vec<_>>().windows(2).all(|w| w[0] == w[1]);
             if !self.is_sound() {
                 return;
@@ -60,7 +61,8 @@ impl World {
             }
             Role::Node { .. } => 0,
         });
-        Ending { nodes, leaders, held: held.sum() }
+        let missing = self.nodes().len() - nodes.len();
+        Ending { nodes, leaders, held: held.sum(), missing, changing: false }
     }
 
     pub(super) fn outcome(mut self, schedule: Vec<String>) -> Outcome {
@@ -68,10 +70,6 @@ impl World {
         for id in all {
             if let Some(host) = self.hosts.get_mut(&id) {
                 host.crash();
-                if let Role::Node { data, .. } = &host.role {
-                    // It may never have had one.
-                    let _ = std::fs::remove_dir_all(data);
-                }
             }
         }
         let mut judge = self.judge.lock();

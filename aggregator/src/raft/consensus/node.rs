@@ -177,7 +177,7 @@ impl Node {
     async fn succeeded(&self, old: Option<NodeId>, grace: Duration) {
         let mut metrics = self.raft.metrics();
         loop {
-            let leader = metrics.borrow_watched().current_leader;
+            let leader = self.leader();
             if leader.is_some() && leader != old {
                 return tokio::time::sleep(grace).await;
             }

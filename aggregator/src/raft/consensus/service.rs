@@ -228,7 +228,8 @@ impl Node {
             let why = format!("{} bytes, more than {SNAPSHOT_LENGTH_MAX}", offer.length);
             return Err(Failure::Refused(why));
         }
-        if !self.settings.space.fits(offer.length) {
+        // What has arrived already takes its room.
+        if !self.settings.space.fits(offer.length - offer.offset) {
             return Err(self.disk_full());
         }
         let Ok(_turn) = self.receiving.try_lock() else {

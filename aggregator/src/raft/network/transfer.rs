@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use wardmesh_common::offload;
 
 use super::peers::{CallError, Peer, Peers};
-use crate::raft::rpc::{REPLY_LENGTH_MAX, Reply, Request, SnapshotOffer};
+use crate::raft::rpc::{Failure, REPLY_LENGTH_MAX, Reply, Request, SnapshotOffer};
 use crate::raft::snapshot::SnapshotFile;
 use crate::raft::types::{Snapshot, Vote};
 
@@ -81,10 +81,11 @@ impl Peers {
         file: &SnapshotFile,
     ) -> Result<u64, CallError> {
         let asking = Request::SnapshotHeld(offer.name());
-        let Reply::SnapshotHeld { offset, checksum } =
-            self.call(peer, &asking, HELD_PATIENCE).await?
-        else {
-            return Ok(0);
+        let (offset, checksum) = match self.call(peer, &asking, HELD_PATIENCE).await? {
+            Reply::SnapshotHeld { offset, checksum } => (offset, checksum),
+            // What it has it has not put away yet: to begin anew would throw that away.
+            Reply::Failed(failure @ Failure::Overloaded { .. }) => return Err(lost(failure)),
+            _ => return Ok(0),
         };
         if offset == 0 || offset > offer.length {
             return Ok(0);

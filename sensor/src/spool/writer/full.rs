@@ -54,6 +54,12 @@ impl Writer {
                     Some(acked) => *acked = seq.max(*acked),
                     None => kept.push(Order::Acked { lane, epoch, seq }),
                 },
+                // Acknowledgements that wait come again; only what is to be moved must not be sent.
+                Order::Settle { done }
+                    if kept.iter().all(|kept| matches!(kept, Order::Acked { .. })) =>
+                {
+                    let _ = done.send(());
+                }
                 other => kept.push(other),
             }
         }
