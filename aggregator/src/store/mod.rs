@@ -193,7 +193,9 @@ impl Store {
 
     /// The rows of an applied entry: apply's own, from memory or from the archive.
     fn rows(&self, index: u64) -> Result<Rows, StoreError> {
-        if self.archive.archived_through() < Some(index)
+        // The very first entry founds the cluster: a membership, which has none.
+        if index > 0
+            && self.archive.archived_through() < Some(index)
             && let Some(rows) = self.pending.of(index)?
         {
             return Ok(rows);
