@@ -5,7 +5,7 @@
 //! brings the index up to date first. What stands here may be out of date for a device that lost a
 //! facet, so that readers look at the device itself; nothing is ever missing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 
@@ -21,16 +21,14 @@ mod sets;
 
 use sets::Sets;
 
-/// Touched devices that are noted, each as often as it was touched: 16 MB. Beyond that, all count as
-/// touched.
+/// Touched devices that are noted: 32 MB. Beyond that, all count as touched.
 const TOUCHED_MAX: usize = 1 << 20;
 
 /// Devices that one step of a building looks at: two milliseconds during which nothing is applied.
 const STEP: usize = 1_000;
 
-/// Touched devices that are taken in at once, each as often as it was touched: some milliseconds during
-/// which nothing is applied.
-const TAKEN_MAX: usize = 20_000;
+/// Touched devices that are taken in at once: some milliseconds during which nothing is applied.
+const TAKEN_MAX: usize = 5_000;
 
 /// Entries by which the index may outgrow what it was built with before it is built anew: devices that
 /// change their addresses all the time leave some behind.
@@ -54,23 +52,27 @@ pub enum Facet {
 /// What has changed since the index was brought up to date.
 #[derive(Debug, Default)]
 struct Touched {
-    devices: Vec<(TenantId, Vec<DeviceId>)>,
+    devices: HashMap<TenantId, HashSet<DeviceId>>,
     count: usize,
     /// Everything, because the state was replaced or too much has changed.
     all: bool,
 }
 
 impl Touched {
-    /// Takes about [`TAKEN_MAX`] of them out.
-    fn some(&mut self) -> Vec<(TenantId, Vec<DeviceId>)> {
-        let mut taken = 0;
-        let upto = self.devices.iter().position(|(_, devices)| {
-            taken += devices.len();
-            taken >= TAKEN_MAX
-        });
-        let rest = self.devices.split_off(upto.map_or(self.devices.len(), |last| last + 1));
-        let some = std::mem::replace(&mut self.devices, rest);
-        self.count -= some.iter().map(|(_, devices)| devices.len()).sum::<usize>();
+    /// Takes [`TAKEN_MAX`] of them out.
+    fn some(&mut self) -> Vec<(DeviceId, TenantId)> {
+        let each = self.devices.iter();
+        let each = each.flat_map(|(tenant, ids)| ids.iter().map(|id| (*id, tenant.clone())));
+        let some: Vec<_> = each.take(TAKEN_MAX).collect();
+        if some.len() == self.count {
+            self.devices.clear();
+        }
+        for (id, tenant) in &some {
+            if let Some(ids) = self.devices.get_mut(tenant) {
+                ids.remove(id);
+            }
+        }
+        self.count -= some.len();
         some
     }
 }
@@ -123,8 +125,14 @@ impl Facets {
             if touched.count + batch.devices.len() > TOUCHED_MAX {
                 *touched = Touched { all: true, ..Touched::default() };
             }
-            touched.count += batch.devices.len();
-            touched.devices.push((batch.tenant.clone(), batch.devices.clone()));
+            if !touched.devices.contains_key(&batch.tenant) {
+                touched.devices.insert(batch.tenant.clone(), HashSet::new());
+            }
+            let Some(known) = touched.devices.get_mut(&batch.tenant) else { continue };
+            let before = known.len();
+            known.extend(&batch.devices);
+            let new = known.len() - before;
+            touched.count += new;
         }
     }
 
@@ -177,15 +185,11 @@ impl Index {
         self.building == Building::Done && self.sets.len() > 2 * self.built + STALE_MAX
     }
 
-    fn take_in(&mut self, state: &State, touched: Vec<(TenantId, Vec<DeviceId>)>) {
-        let mut all: Vec<_> = touched
-            .iter()
-            .flat_map(|(tenant, devices)| devices.iter().map(move |device| (*device, tenant)))
-            .collect();
-        all.sort_unstable();
-        all.dedup();
-        for (id, tenant) in all {
-            if let Some(device) = state.device(tenant, id) {
+    fn take_in(&mut self, state: &State, mut touched: Vec<(DeviceId, TenantId)>) {
+        // The order of sets must not be the order of the index.
+        touched.sort_unstable();
+        for (id, tenant) in touched {
+            if let Some(device) = state.device(&tenant, id) {
                 self.learn(device);
             }
         }
