@@ -27,6 +27,9 @@ const READERS: usize = 4;
 /// Batches under way while the devices are introduced.
 const WINDOW: usize = 16;
 
+/// Events of a batch while the devices are introduced: as many of the largest kind as fit.
+const INTRODUCED: u64 = 200;
+
 /// Events of a batch while pages are read.
 const BATCH: u64 = 50;
 
@@ -298,7 +301,7 @@ impl Writer {
         let mut batches = Batches::new(self.enrolled.sensor, 1);
         let all = 10 * self.devices;
         while self.next < all {
-            let numbers = self.next..(self.next + 400).min(all);
+            let numbers = self.next..(self.next + INTRODUCED).min(all);
             self.next = numbers.end;
             session.send(batches.seal(numbers.map(|number| self.event(number)))?).await?;
             if session.under_way() == WINDOW {
