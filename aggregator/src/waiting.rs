@@ -1,17 +1,13 @@
 //! A start waits for room instead of failing over and over: opening the volume writes to it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use wardmesh_common::space::{Space, WAIT_POLL};
+use wardmesh_common::space::Space;
 
 use crate::http;
-
-/// How often the log says what is waited for.
-const SAY_AGAIN: Duration = Duration::from_secs(30);
 
 /// Returns as soon as there is room; answers on both listeners meanwhile.
 ///
@@ -35,14 +31,7 @@ pub(crate) async fn for_room(
         serving.push(tokio::spawn(http::serve(own, router.clone(), ended(stopping.clone()))));
         kept.push(listener);
     }
-    let mut said: Option<Instant> = None;
-    while let Some(obstacle) = space.obstacle() {
-        if said.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
-            tracing::error!(obstacle, "the start waits for room");
-            said = Some(Instant::now());
-        }
-        tokio::time::sleep(WAIT_POLL).await;
-    }
+    space.wait_for_room(|obstacle| tracing::error!(obstacle, "the start waits for room")).await;
     tracing::info!(free = space.room().free, "there is room: starting");
     drop(stop);
     for task in serving {

@@ -124,6 +124,21 @@ pub struct Event {
 }
 
 impl Event {
+    /// A report of counters.
+    #[must_use]
+    pub fn health(observed_at: Timestamp, counters: Vec<Counter>) -> Self {
+        Self {
+            observed_at,
+            kind: EventKind::Health,
+            interface: 0,
+            device: Party::default(),
+            peer: None,
+            service: None,
+            attributes: Vec::new(),
+            counters,
+        }
+    }
+
     /// The values under `key`, empty where the event has none.
     #[must_use]
     pub fn values(&self, key: &str) -> &[String] {

@@ -22,6 +22,9 @@ const FILES_MIN: u64 = 16;
 /// How often a start looks whether there is room at last.
 pub const WAIT_POLL: Duration = Duration::from_secs(1);
 
+/// How often a start that waits says so.
+const SAY_AGAIN: Duration = Duration::from_secs(30);
+
 /// How much room there is, the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
@@ -166,6 +169,18 @@ impl Space {
     pub fn fits(&self, bytes: u64) -> bool {
         let Room { free, files, .. } = self.room();
         files && free >= self.limits.reserve.saturating_add(bytes)
+    }
+
+    /// Waits until there is room for a start; says now and then what is in the way.
+    pub async fn wait_for_room(&self, say: impl Fn(&str)) {
+        let mut said: Option<Instant> = None;
+        while let Some(obstacle) = self.obstacle() {
+            if said.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
+                say(&obstacle);
+                said = Some(Instant::now());
+            }
+            tokio::time::sleep(WAIT_POLL).await;
+        }
     }
 
     /// What is in the way of a start, for a log or a probe; `None` where there is room for it.

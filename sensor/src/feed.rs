@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use wardmesh_common::clock;
-use wardmesh_common::event::{Counter, Event, EventKind, Party};
+use wardmesh_common::event::{Counter, Event};
 use wardmesh_common::id::SensorId;
 use wardmesh_common::map::HashKey;
 use wardmesh_common::time::Timestamp;
@@ -105,20 +105,6 @@ fn dropped((what, value): (&'static str, u64)) -> Counter {
     Counter { key: format!("dropped.{what}").into(), value }
 }
 
-/// A report of counters, now.
-fn health(counters: Vec<Counter>) -> Event {
-    Event {
-        observed_at: clock::now(),
-        kind: EventKind::Health,
-        interface: 0,
-        device: Party::default(),
-        peer: None,
-        service: None,
-        attributes: Vec::new(),
-        counters,
-    }
-}
-
 /// What stands for the interface of the last of these files.
 fn name_of<P: AsRef<Path>>(files: &[P]) -> String {
     let path = files.last().map_or(Path::new("none"), AsRef::as_ref);
@@ -199,7 +185,7 @@ impl Feed {
         if counters.is_empty() {
             return Ok(());
         }
-        let event = health(counters);
+        let event = Event::health(clock::now(), counters);
         let mut batcher = Batcher::new(self.sensor, vec!["spool".to_owned()]);
         self.batch(&mut batcher, &mut vec![event])?;
         self.drain(&mut batcher)?;
@@ -303,7 +289,7 @@ impl Feed {
         };
         counters.extend(starved);
         counters.extend(self.lost.take().into_iter().map(dropped));
-        self.push(batcher, health(counters))
+        self.push(batcher, Event::health(clock::now(), counters))
     }
 
     fn poll(&mut self, batcher: &mut Batcher) -> Result<(), FeedError> {

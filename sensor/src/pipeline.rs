@@ -3,7 +3,7 @@
 //! Pure: the time of the frames drives every timeout, so that a replay gives what the live capture
 //! gave. Frames whose time goes back are taken at the latest time seen.
 
-use wardmesh_common::event::{Event, EventKind, Party};
+use wardmesh_common::event::Event;
 use wardmesh_common::time::Timestamp;
 
 use crate::capture::Frame;
@@ -187,15 +187,6 @@ impl Track {
             return;
         }
         let (observed_at, _) = self.health.take().unwrap_or((self.now, self.now));
-        out.push(Event {
-            observed_at,
-            kind: EventKind::Health,
-            interface: 0,
-            device: Party::default(),
-            peer: None,
-            service: None,
-            attributes: Vec::new(),
-            counters,
-        });
+        out.push(Event::health(observed_at, counters));
     }
 }

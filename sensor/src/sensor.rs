@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use wardmesh_common::map::HashKey;
 use wardmesh_common::random;
-use wardmesh_common::space::{Limits, Space, WAIT_POLL};
+use wardmesh_common::space::{Limits, Space};
 use wardmesh_common::tls::{Identity, Principal};
 
 use crate::config::{Config, SpoolConfig};
@@ -47,9 +47,6 @@ pub struct Sensor {
 
 /// What the process ends with when its disk fails: `EX_IOERR` of sysexits.h.
 pub const EXIT_IO: u8 = 74;
-
-/// How often the log says what a start waits for.
-const SAY_AGAIN: Duration = Duration::from_secs(30);
 
 /// How often the end of draining is looked at.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
@@ -153,15 +150,8 @@ fn volume(config: &Config) -> Space {
 
 /// Waits until the spool's volume has room: a sensor that finds none would fail over and over.
 pub async fn wait_for_room(config: &Config) {
-    let space = volume(config);
-    let mut said: Option<Instant> = None;
-    while let Some(obstacle) = space.obstacle() {
-        if said.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
-            tracing::error!(obstacle, "the start waits for room");
-            said = Some(Instant::now());
-        }
-        tokio::time::sleep(WAIT_POLL).await;
-    }
+    let say = |obstacle: &str| tracing::error!(obstacle, "the start waits for room");
+    volume(config).wait_for_room(say).await;
 }
 
 /// What a sign of life reports of the uplink.

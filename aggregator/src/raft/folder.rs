@@ -1,7 +1,7 @@
-//! Making folders that a power cut does not take away again.
+//! Making folders, and small files in them, that a power cut does not take away again.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// Makes a folder and those above it, each synced into the one it lies in. Blocking.
@@ -21,6 +21,20 @@ pub(super) fn make(folder: &Path) -> io::Result<()> {
         _ => {}
     }
     File::open(above.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Writes a line into a file, all of it or nothing, over what it held; the folder is made. Blocking.
+///
+/// # Errors
+/// The disk's.
+pub(super) fn write_line(folder: &Path, name: &str, line: &str) -> io::Result<()> {
+    make(folder)?;
+    let temporary = folder.join(format!("{name}.tmp"));
+    let mut file = File::create(&temporary)?;
+    writeln!(file, "{line}")?;
+    file.sync_all()?;
+    fs::rename(&temporary, folder.join(name))?;
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

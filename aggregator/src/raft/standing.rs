@@ -5,8 +5,8 @@
 //! starts again. It decides nothing about the membership.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -76,7 +76,7 @@ impl Standing {
     /// The disk's.
     pub(in crate::raft) fn admit(&self, cluster: ClusterId) -> io::Result<()> {
         let mut known = self.cluster.lock();
-        write(&self.data, ADMITTED, &cluster.to_string())?;
+        folder::write_line(&self.data, ADMITTED, &cluster.to_string())?;
         *known = Some(cluster);
         self.admitted.store(true, Ordering::Release);
         self.claimed.store(false, Ordering::Release);
@@ -164,7 +164,7 @@ impl Standing {
     /// # Errors
     /// The disk's.
     pub(in crate::raft) fn mark_removed(&self, at: Timestamp) -> io::Result<()> {
-        write(&self.data, REMOVED, &at.to_string())
+        folder::write_line(&self.data, REMOVED, &at.to_string())
     }
 }
 
@@ -174,16 +174,6 @@ fn read(path: &Path) -> io::Result<Option<String>> {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(cause),
     }
-}
-
-fn write(data: &Path, name: &str, text: &str) -> io::Result<()> {
-    folder::make(data)?;
-    let temporary = data.join(format!("{name}.tmp"));
-    let mut file = File::create(&temporary)?;
-    writeln!(file, "{text}")?;
-    file.sync_all()?;
-    fs::rename(&temporary, data.join(name))?;
-    File::open(data)?.sync_all()
 }
 
 #[cfg(test)]

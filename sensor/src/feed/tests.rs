@@ -1,5 +1,6 @@
 //! What a feed does while there is nothing to read.
 
+use wardmesh_common::event::EventKind;
 use wardmesh_common::map::HashKey;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::Frame;

@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use wardmesh_common::event::{EventKind, Party};
 use wardmesh_common::net::MacAddress;
 
 use super::sighting::{ADDRESSES_PER_STATION_MAX, SIGHTING_INTERVAL};

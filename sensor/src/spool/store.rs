@@ -92,7 +92,6 @@ impl Store {
         let (batches, dead, starts) = (table("batches")?, table("dead letters")?, table("starts")?);
         let store = Self { folder: folder.to_owned(), disk, batches, dead, starts };
         store.bury_damaged()?;
-        store.forget_buried()?;
         Ok(store)
     }
 
@@ -118,29 +117,22 @@ impl Store {
         Ok((store, Some(SetAside { path: aside, bytes, cause })))
     }
 
-    /// Moves single batches that fail their checksum to the dead letters: the rest is good.
+    /// Moves single batches that fail their checksum to the dead letters: the rest is good, but for what
+    /// lies there already, whose removal a crash came before.
     fn bury_damaged(&self) -> Result<(), SpoolError> {
         for entry in self.batches.iter() {
             let (key, frame) = entry.map_err(|cause| reaction(&self.folder, &cause))?;
             if position(&key).is_some() && Frame::open(&frame).is_ok() {
+                let letter = self.dead.get(&key).map_err(|cause| self.error(&cause))?;
+                if letter.is_some_and(|letter| letter.ends_with(&frame)) {
+                    self.batches.remove(&key).map_err(|cause| self.error(&cause))?;
+                }
                 continue;
             }
             tracing::error!(spool = %self.folder.display(), "a batch is damaged: dead letter");
             let letter = [b"damaged\0", frame.as_ref()].concat();
             let moved = self.dead.insert(&key, letter).and_then(|()| self.batches.remove(&key));
             moved.map_err(|cause| self.error(&cause))?;
-        }
-        Ok(())
-    }
-
-    /// Removes what lies in the dead letters already: a crash came before its removal was on the disk.
-    fn forget_buried(&self) -> Result<(), SpoolError> {
-        for entry in self.batches.iter() {
-            let (key, frame) = entry.map_err(|cause| reaction(&self.folder, &cause))?;
-            let letter = self.dead.get(&key).map_err(|cause| self.error(&cause))?;
-            if letter.is_some_and(|letter| letter.ends_with(&frame)) {
-                self.batches.remove(&key).map_err(|cause| self.error(&cause))?;
-            }
         }
         Ok(())
     }

@@ -36,8 +36,13 @@ fn bulk(spool: &Spool) -> Vec<(u64, u64, u64, Vec<u8>)> {
 
 fn reopen(folder: &Path, spool: Spool, epoch: u64) -> Spool {
     drop(spool);
+    begin_again(folder, epoch, || None)
+}
+
+/// Once the last start has let go of the folder.
+fn begin_again(folder: &Path, epoch: u64, ledger: impl Fn() -> Option<Ledger>) -> Spool {
     for _ in 0..200 {
-        match Spool::open(folder, LARGE, epoch, None) {
+        match Spool::open(folder, LARGE, epoch, ledger()) {
             Ok((spool, None)) => return spool,
             Ok((_, Some(aside))) => panic!("set aside: {aside:?}"),
             Err(_) => std::thread::sleep(std::time::Duration::from_millis(10)),
@@ -242,17 +247,8 @@ fn what_the_ledger_calls_acked_is_neither_promised_nor_sent_again() {
     assert_eq!(std::fs::read_to_string(&ledger).unwrap(), told);
 }
 
-/// With a ledger, once the last start has let go of the folder.
 fn open_with(folder: &Path, epoch: u64, ledger: &Path) -> Spool {
-    for _ in 0..200 {
-        let ledger = Ledger::open(ledger).unwrap();
-        match Spool::open(folder, LARGE, epoch, Some(ledger)) {
-            Ok((spool, None)) => return spool,
-            Ok((_, Some(aside))) => panic!("set aside: {aside:?}"),
-            Err(_) => std::thread::sleep(std::time::Duration::from_millis(10)),
-        }
-    }
-    panic!("the spool stays locked");
+    begin_again(folder, epoch, || Some(Ledger::open(ledger).unwrap()))
 }
 
 #[test]

@@ -298,19 +298,9 @@ impl Writer {
         let Some(frame) = found.map_err(|cause| self.store.error(&cause))? else {
             return Ok(());
         };
-        let letter = [reason.as_bytes(), &[0], &frame].concat();
-        self.store
-            .dead
-            .insert(key(lane, position), letter)
-            .map_err(|cause| self.store.error(&cause))?;
-        self.store.sync()?;
-        let events = header_events(&frame);
         let of = |(start, _): &(u64, u64)| *start == position.start;
         let epoch = self.store.starts().into_iter().find(of).map_or(0, |(_, epoch)| epoch);
-        let standing = Standing::Rejected;
-        self.record(&[Entry { lane, epoch, seq: position.seq, events, standing }])?;
-        self.counts.dead.fetch_add(u64::from(events), Ordering::Relaxed);
-        self.remove(lane, position, frame.len())
+        self.bury_some(lane, epoch, &[(position, frame)], reason)
     }
 
     fn starts_of(&self, epoch: u64) -> Vec<(u64, u64)> {

@@ -1,7 +1,7 @@
 //! The node's id on its volume: a volume belongs to one node for good.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use wardmesh_common::id::NodeId;
@@ -64,20 +64,11 @@ pub(super) fn claim(data: &Path, configured: NodeId) -> Result<(), VolumeError> 
             Err(VolumeError::Another { path, found, configured })
         }
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            write(data, &path, configured).map_err(|cause| VolumeError::Disk { path, cause })
+            folder::write_line(data, FILE, &configured.to_string())
+                .map_err(|cause| VolumeError::Disk { path, cause })
         }
         Err(cause) => Err(VolumeError::Disk { path, cause }),
     }
-}
-
-fn write(data: &Path, path: &Path, node_id: NodeId) -> io::Result<()> {
-    folder::make(data)?;
-    let temporary = data.join(format!("{FILE}.tmp"));
-    let mut file = File::create(&temporary)?;
-    writeln!(file, "{node_id}")?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    File::open(data)?.sync_all()
 }
 
 #[cfg(test)]

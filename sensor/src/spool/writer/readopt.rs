@@ -36,8 +36,8 @@ impl Writer {
     }
 
     /// Moves what an epoch holds before a place to the dead letters: it may have been applied, and to
-    /// send it again could count it twice. A crash in between leaves both, and the next hello does the
-    /// same again.
+    /// send it again could count it twice. A crash in between leaves both; the next start keeps the
+    /// letter.
     pub(super) fn bury_before(
         &mut self,
         lane: Lane,
@@ -52,21 +52,24 @@ impl Writer {
                 if held.is_empty() {
                     break;
                 }
-                self.bury_some(lane, epoch, &held)?;
+                self.bury_some(lane, epoch, &held, "undecided")?;
             }
         }
         Ok(())
     }
 
-    fn bury_some(
+    /// Moves some batches of an epoch to the dead letters: the letters last before the batches go.
+    pub(super) fn bury_some(
         &mut self,
         lane: Lane,
         epoch: u64,
         held: &[(Position, Bytes)],
+        reason: &str,
     ) -> Result<(), SpoolError> {
         let (mut letters, mut entries) = (Changes::default(), Vec::new());
         for (position, bytes) in held {
-            letters.insert(&key(lane, *position), [b"undecided\0", bytes.as_ref()].concat().into());
+            let letter = [reason.as_bytes(), &[0], bytes].concat();
+            letters.insert(&key(lane, *position), letter.into());
             let (seq, events) = (position.seq, header_events(bytes));
             entries.push(Entry { lane, epoch, seq, events, standing: Standing::Rejected });
         }
