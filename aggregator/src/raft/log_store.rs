@@ -165,6 +165,28 @@ impl LogStore {
         self.space.as_ref().is_some_and(|space| space.level() == Level::Spent)
     }
 
+    /// Whether a folder holds a log that was opened once: its first file is made, and its folder
+    /// synced, before anything is promised. Blocking.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn is_in(folder: &Path) -> io::Result<bool> {
+        let entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        Ok(paths.iter().any(|path| path.extension().is_some_and(|extension| extension == "wal")))
+    }
+
+    /// Whether anything was written: a vote or an entry.
+    #[must_use]
+    pub fn is_begun(&self) -> bool {
+        let log = self.log.read();
+        log.log_state().vote().is_some() || log.log_state().last().is_some()
+    }
+
     /// Indexes of the entries that are kept; empty if there are none.
     #[must_use]
     pub fn kept(&self) -> Range<u64> {
