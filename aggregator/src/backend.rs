@@ -148,16 +148,7 @@ impl Backend for NodeBackend {
     }
 
     fn propose(&self, action: Action) -> BoxFuture<'_, Result<(Receipt, u64), ProposeError>> {
-        Box::pin(async move {
-            self.consensus.propose(action).await.map_err(|cause| match cause {
-                Unavailable::Overloaded { retry_after } => ProposeError::Overloaded { retry_after },
-                Unavailable::DiskFull { why, retry_after } => {
-                    ProposeError::DiskFull { why, retry_after }
-                }
-                Unavailable::NoLeader { .. } | Unavailable::Stopped(_) => ProposeError::NoLeader,
-                Unavailable::Unknown(_) => ProposeError::TimedOut,
-            })
-        })
+        Box::pin(async move { self.consensus.propose(action).await.map_err(not_agreed) })
     }
 
     fn status(&self) -> ClusterStatus {
@@ -193,10 +184,10 @@ impl Backend for NodeBackend {
         Box::pin(members::change(&self.consensus, change))
     }
 
-    fn snapshot(&self) -> BoxFuture<'_, u64> {
+    fn snapshot(&self) -> BoxFuture<'_, Result<u64, ProposeError>> {
         Box::pin(async move {
-            self.consensus.snapshot_and_purge().await;
-            self.consensus.status().snapshot
+            self.consensus.snapshot_and_purge().await.map_err(not_agreed)?;
+            Ok(self.consensus.status().snapshot)
         })
     }
 
@@ -259,6 +250,15 @@ impl Backend for NodeBackend {
 fn member(id: u64, member: crate::raft::types::Member, voter: bool) -> Member {
     let crate::raft::types::Member { name, raft_address, ingest_address, http_address } = member;
     Member { id, name, raft_address, ingest_address, http_address, voter }
+}
+
+fn not_agreed(cause: Unavailable) -> ProposeError {
+    match cause {
+        Unavailable::Overloaded { retry_after } => ProposeError::Overloaded { retry_after },
+        Unavailable::DiskFull { why, retry_after } => ProposeError::DiskFull { why, retry_after },
+        Unavailable::NoLeader { .. } | Unavailable::Stopped(_) => ProposeError::NoLeader,
+        Unavailable::Unknown(_) => ProposeError::TimedOut,
+    }
 }
 
 async fn initialise(

@@ -16,8 +16,8 @@ use wardmesh_common::id::{ClusterId, NodeId};
 use wardmesh_common::time::Timestamp;
 
 use super::log_store::LogStore;
-use super::{REPLACE, folder};
 use super::rpc::{Failure, Request, Sender};
+use super::{REPLACE, folder};
 
 /// The mark that names the cluster of an admitted volume.
 const ADMITTED: &str = "cluster-id";

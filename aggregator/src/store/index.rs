@@ -114,6 +114,10 @@ impl Shared {
     fn is_full(&self) -> bool {
         self.space.get().is_some_and(|space| space.level() < Level::Low)
     }
+
+    fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
 }
 
 /// An open index.
@@ -196,6 +200,17 @@ impl Index {
     /// Removes rows of entries below `below`, in the background.
     pub fn forget(&self, below: u64) {
         self.send(Message::Forget { below });
+    }
+
+    /// The same where it need not be waited for; whether it will be done.
+    pub fn try_forget(&self, below: u64) -> bool {
+        self.messages.as_ref().is_some_and(|m| m.try_send(Message::Forget { below }).is_ok())
+    }
+
+    /// The node stops: what finds no room is given up instead of waited for, and fed again after the
+    /// next start.
+    pub fn stopping(&self) {
+        self.shared.ending.store(true, Ordering::Release);
     }
 
     /// Waits until everything that was handed over is written. Not synced: it need not last.
@@ -343,7 +358,7 @@ fn read(key: &IVec, value: &IVec) -> Option<(Place, AppliedBatch)> {
 
 impl Drop for Index {
     fn drop(&mut self) {
-        self.shared.ending.store(true, Ordering::Release);
+        self.stopping();
         drop(self.messages.take());
         drop(self.writer.take().map(JoinHandle::join));
     }

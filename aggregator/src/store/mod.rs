@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use wardmesh_common::id::{ClusterId, TenantId};
 use wardmesh_common::space::Space;
 
@@ -52,6 +53,9 @@ pub trait CommandLog: Send + Sync {
 
     /// The first log index that is not purged.
     fn first(&self) -> u64;
+
+    /// Bytes of the entries from an index on, about.
+    fn bytes_from(&self, index: u64) -> u64;
 }
 
 /// What the node knows when it opens its store.
@@ -82,6 +86,10 @@ pub struct Store {
     wanted: AtomicU64,
     /// Where entries come from, once it is open.
     log: OnceLock<Box<dyn CommandLog>>,
+    /// What went wrong where nobody could be told; see [`Store::take_failure`].
+    failure: Mutex<Option<StoreError>>,
+    /// Rows of entries below it are to be forgotten by the index.
+    forgotten: AtomicU64,
 }
 
 impl std::fmt::Debug for Store {
@@ -121,8 +129,8 @@ impl Store {
         let (index, rebuild) = Index::open(&folder.join("index"), &expected)?;
         // What retention removed before a crash.
         index.forget(archive.history_from().unwrap_or(0).min(history_from));
-        let (pending, wanted) = (Pending::default(), AtomicU64::new(0));
-        Ok((Self { archive, index, pending, wanted, log: OnceLock::new() }, rebuild))
+        let (pending, wanted, log, failure, forgotten) = Default::default();
+        Ok((Self { archive, index, pending, wanted, log, failure, forgotten }, rebuild))
     }
 
     /// Told the log before the first entry of it is committed; the first one stays.
@@ -159,19 +167,51 @@ impl Store {
     }
 
     /// Has the query index wait while its volume is full: sled is of no use any more after a write that
-    /// found no room.
+    /// found no room. The archive begins no file that does not fit.
     pub fn watch(&self, space: Arc<Space>) {
+        self.archive.watch(Arc::clone(&space));
         self.index.watch(space);
     }
 
-    /// Hands over an applied entry's rows: every entry's, in order, also one without batches.
-    /// Never blocks; entries that were committed before are passed over.
+    /// The node stops: nobody waits for room any more. What the index has not had by then it lacks at
+    /// the next start.
+    pub fn stopping(&self) {
+        self.index.stopping();
+    }
+
+    /// Hands over an applied entry's rows: every entry's, in order, also one without batches. Does not
+    /// block, unless as many rows wait as memory may hold; entries that were committed before are
+    /// passed over.
     pub fn commit(&self, index: u64, batches: Vec<AppliedBatch>) {
         let rows = Rows::from(batches);
         if self.archive.archived_through() < Some(index) {
+            if !self.pending.has_room_for(&rows) {
+                self.make_room(index);
+            }
             self.pending.put(index, &rows);
         }
         self.index.commit(index, rows);
+    }
+
+    /// Archives what is applied below `index`, so that no rows are lost: a start applies the log
+    /// quicker than anybody archives beside, and would lose the same rows each time.
+    fn make_room(&self, index: u64) {
+        let (Some(log), Some(last)) = (self.log.get(), index.checked_sub(1)) else { return };
+        if let Err(cause) = self.archive_up_to(last, &**log) {
+            *self.failure.lock() = Some(cause);
+        }
+    }
+
+    /// What went wrong while an entry was applied, which cannot fail; told once.
+    pub fn take_failure(&self) -> Option<StoreError> {
+        self.failure.lock().take()
+    }
+
+    /// Bytes that are written to the archive before a snapshot can be, about.
+    #[must_use]
+    pub fn unarchived_bytes(&self) -> u64 {
+        let (Some(log), Some(last)) = (self.log.get(), self.pending.last()) else { return 0 };
+        self.archive.lacks_bytes(last, &**log)
     }
 
     /// Feeds the index the entries of [`missing`](Self::missing), until `stop` says so.
@@ -319,9 +359,13 @@ impl Store {
         log: &dyn CommandLog,
     ) -> Result<Option<u64>, StoreError> {
         let rows = |index| self.pending.of(index)?.ok_or(StoreError::Overtaken(index));
-        let archived = self.archive.append(index, log, &rows)?;
-        self.pending.forget(archived.unwrap_or(0));
-        Ok(archived)
+        // What comes before the first that is lost is not lost with it.
+        let lost = self.pending.lost().filter(|lost| *lost <= index);
+        let through = lost.map_or(index, |lost| lost.saturating_sub(1));
+        let appended = self.archive.append(through, log, &rows);
+        self.pending.forget(self.archive.archived_through().unwrap_or(0));
+        let archived = appended?;
+        lost.map_or(Ok(archived), |lost| Err(StoreError::RowsLost(lost)))
     }
 
     /// A peer wants to fetch entries through `index`, which are to be archived soon.
@@ -347,16 +391,20 @@ impl Store {
         history_from(&self.archive, log.first()).max(self.index.progress().from)
     }
 
-    /// Removes the oldest archive files past a retention, and their rows in the background.
+    /// Removes the oldest archive files past a retention, and their rows in the background. Waits for
+    /// nothing; to be repeated.
     ///
     /// # Errors
     /// [`StoreError::Io`].
     pub fn retain(&self, retention: &Retention) -> Result<Retired, StoreError> {
         let retired = self.archive.retain(retention)?;
-        if retired.files > 0
-            && let Some(below) = self.archive.history_from()
-        {
-            self.index.forget(below);
+        if let Some(below) = self.archive.history_from().filter(|_| retired.files > 0) {
+            self.forgotten.fetch_max(below, Ordering::AcqRel);
+        }
+        // The index may be waiting for the very room that was made here.
+        let below = self.forgotten.load(Ordering::Acquire);
+        if below > 0 && self.index.try_forget(below) {
+            self.forgotten.store(0, Ordering::Release);
         }
         Ok(retired)
     }

@@ -44,6 +44,8 @@ pub struct Settings {
     /// The last index that the event archive holds durably: a purge never passes it. A node without
     /// an archive answers `u64::MAX`.
     pub archived_through: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Bytes that are written before a snapshot beside its own: what is not archived yet.
+    pub unarchived_bytes: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// The room that the volume has.
     pub space: Arc<Space>,
 }

@@ -198,7 +198,7 @@ async fn a_whole_cluster_comes_back_from_its_disks() {
         let leader = trio.leader().await;
         trio.submit_all(leader, 1, 0..30).await;
         trio.agree(30).await;
-        trio.node(leader).snapshot_and_purge().await;
+        trio.node(leader).snapshot_and_purge().await.unwrap();
         trio.submit_all(leader, 1, 30..60).await;
         trio.agree(60).await;
         for node in [1, 2, 3] {

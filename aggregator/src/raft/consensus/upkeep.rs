@@ -132,7 +132,7 @@ pub(super) async fn compact(node: Arc<Node>) {
         let grown = logged.saturating_sub(logged_before);
         let due = applied > snapshot
             && (applied - snapshot >= snapshot_entries || grown >= snapshot_bytes);
-        if due && node.has_room_for_a_snapshot() {
+        if due && node.room_for_a_snapshot().is_ok() {
             logged_before = logged;
             build(&node, applied).await;
         }
@@ -140,11 +140,15 @@ pub(super) async fn compact(node: Arc<Node>) {
     }
 }
 
-/// Builds a snapshot of what is applied now, then purges.
-pub(super) async fn snapshot_and_purge(node: &Node) {
+/// Builds a snapshot of what is applied now where there is room for it, then purges.
+pub(super) async fn snapshot_and_purge(node: &Node) -> Result<(), Unavailable> {
     let (applied, _) = progress(node);
-    build(node, applied).await;
+    let room = node.room_for_a_snapshot();
+    if room.is_ok() {
+        build(node, applied).await;
+    }
     purge(node).await;
+    room
 }
 
 /// Indexes of the last applied entry and the last one in a snapshot.

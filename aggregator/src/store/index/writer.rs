@@ -4,7 +4,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -56,6 +55,8 @@ pub(super) struct Writer {
     covers: Covers,
     /// Rows of entries below it are to be removed.
     forgetting: Option<u64>,
+    /// The node stopped while there was no room: nothing more is written.
+    given_up: bool,
 }
 
 /// What is to be written at once.
@@ -66,7 +67,7 @@ struct Group {
 
 impl Writer {
     pub(super) fn new(tree: Tree, meta: Meta, shared: Arc<Shared>) -> Self {
-        Self { tree, meta, shared, covers: Covers::default(), forgetting: None }
+        Self { tree, meta, shared, covers: Covers::default(), forgetting: None, given_up: false }
     }
 
     /// Runs until the other side has gone and everything that it sent is written.
@@ -99,8 +100,16 @@ impl Writer {
     }
 
     fn write(&mut self, messages: Vec<Message>) -> Result<(), StoreError> {
-        while self.shared.is_full() && !self.shared.ending.load(Ordering::Acquire) {
+        while !self.given_up && self.shared.is_full() {
+            if self.shared.is_ending() {
+                // Nothing after it either, or the marker would claim what was left out.
+                self.given_up = true;
+                return Err(damaged("the node stopped while its volume was full"));
+            }
             std::thread::sleep(FULL_POLL);
+        }
+        if self.given_up {
+            return Ok(());
         }
         let mut group = Group { batch: Batch::default(), meta: self.meta };
         for message in messages {
