@@ -188,7 +188,10 @@ fn settings(
         identity,
         timing: Timing::default(),
         lease_reads: config.raft.lease_reads,
-        compaction: Compaction::every(config.retention.snapshot_entries),
+        compaction: Compaction {
+            laggard_bytes: config.retention.laggard_bytes,
+            ..Compaction::every(config.retention.snapshot_entries)
+        },
         archived_through: Arc::new(move || store.archived_through().unwrap_or(0)),
         unarchived_bytes: Arc::new(move || unarchived.unarchived_bytes()),
         space,

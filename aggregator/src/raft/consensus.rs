@@ -185,7 +185,7 @@ impl Consensus {
     /// # Errors
     /// [`Unavailable::DiskFull`] where there is no room for one; the log is purged all the same.
     pub async fn snapshot_and_purge(&self) -> Result<(), Unavailable> {
-        upkeep::snapshot_and_purge(&self.node).await
+        upkeep::snapshot_and_purge(&self.node, &self.log).await
     }
 
     /// Stops this node with a reason: what is on its disk is not what it wrote.

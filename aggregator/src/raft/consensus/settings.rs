@@ -86,7 +86,14 @@ pub struct Compaction {
     /// A reachable follower holds up the purge while it is at most so many entries behind; beyond
     /// that it gets a snapshot.
     pub laggard_entries: u64,
+    /// Bytes of log that are kept for followers at most, whatever the two above say: entries may be
+    /// large, and one whose volume is full stays behind for as long as that lasts.
+    pub laggard_bytes: u64,
 }
+
+/// Bytes of log that are kept for followers: as much as grows between two snapshots and again, read
+/// within two seconds at a start.
+const LAGGARD_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 impl Compaction {
     /// A snapshot every so many entries. A follower that comes back finds half of that in the log at
@@ -98,6 +105,7 @@ impl Compaction {
             snapshot_bytes: 1024 * 1024 * 1024,
             keep_entries: snapshot_entries / 2,
             laggard_entries: snapshot_entries.saturating_mul(10),
+            laggard_bytes: LAGGARD_BYTES,
         }
     }
 }

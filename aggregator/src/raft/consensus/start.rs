@@ -126,7 +126,7 @@ impl Consensus {
         let tasks = vec![
             tokio::spawn(proposer::run(Arc::clone(&node), waiting)),
             tokio::spawn(upkeep::tick(Arc::clone(&node))),
-            tokio::spawn(upkeep::compact(Arc::clone(&node))),
+            tokio::spawn(upkeep::compact(Arc::clone(&node), log.clone())),
             tokio::spawn(watch::run(Arc::clone(&node))),
             tokio::spawn(room::watch(Arc::clone(&node))),
         ];
