@@ -189,8 +189,8 @@ impl Watch {
     async fn hand_over(&self) {
         let Some(next) = self.node.roomy_successor().await else { return };
         tracing::warn!(next, "the volume runs full: handing leadership over");
-        if let Err(cause) = self.node.raft.trigger().transfer_leader(next).await {
-            tracing::warn!(%cause, next, "leadership was not handed over");
+        if self.node.hand_over(Some(next)).await.is_none() {
+            tracing::warn!(next, "leadership was not handed over");
         }
     }
 
