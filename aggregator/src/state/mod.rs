@@ -47,6 +47,7 @@ mod update;
 mod words;
 
 use command::{Action, Command};
+use dedup::PastStart;
 use devices::Device;
 use digest::{Digest, Digests};
 use effects::Effects;
@@ -75,6 +76,8 @@ pub struct State {
     findings: Table<Finding>,
     /// Nodes whose ids are never used again.
     retired: Table<RetiredNode>,
+    /// Starts of sensors that ended long ago.
+    past: Table<PastStart>,
     /// For sites with several sensors.
     windows: BTreeMap<(TenantId, SiteId), Arc<Window>>,
     /// Which device an identity is, by its keyed hash; follows from `devices`.
@@ -169,6 +172,7 @@ impl State {
             devices: Table::new(key),
             findings: Table::new(key),
             retired: Table::new(key),
+            past: Table::new(key),
             windows: BTreeMap::new(),
             identities: ShardedMap::new(Prehashed),
             causes: ShardedMap::new(key),
@@ -232,6 +236,7 @@ impl State {
         self.devices.settle(&mut row);
         self.findings.settle(&mut row);
         self.retired.settle(&mut row);
+        self.past.settle(&mut row);
         self.scratch.row = row;
         self.applied = index;
         self.digests.push(Digest { index, value: self.sum() });
@@ -245,6 +250,7 @@ impl State {
             self.devices.sum(),
             self.findings.sum(),
             self.retired.sum(),
+            self.past.sum(),
         ];
         let windows = self.windows.values().map(|window| window.sum());
         tables.into_iter().chain(windows).fold(self.core_hash(), u64::wrapping_add)
