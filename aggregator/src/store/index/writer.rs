@@ -104,7 +104,8 @@ impl Writer {
             if self.shared.is_ending() {
                 // Nothing after it either, or the marker would claim what was left out.
                 self.given_up = true;
-                return Err(damaged("the node stopped while its volume was full"));
+                let why = "the node stopped while its volume was full";
+                return Err(StoreError::Index(why.to_owned()));
             }
             std::thread::sleep(FULL_POLL);
         }
@@ -233,7 +234,7 @@ impl Writer {
             let batch = read.and_then(|(tenant, place)| {
                 Some((place, row::decode(tenant, place.ordinal, &value)?))
             });
-            let (place, batch) = batch.ok_or_else(|| damaged("a row is damaged"))?;
+            let (place, batch) = batch.ok_or_else(|| self.shared.damaged())?;
             secondary.extend(
                 row::subjects(&batch)
                     .map(|subject| key::subject(&batch.tenant, &subject, key::block(place.index))),
@@ -247,10 +248,6 @@ impl Writer {
         }
         self.apply(group)
     }
-}
-
-fn damaged(what: &str) -> StoreError {
-    StoreError::Index(what.to_owned())
 }
 
 /// Waits for what else is to be written with a message, and who waits for it; `busy` does not wait.
