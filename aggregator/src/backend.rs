@@ -291,7 +291,9 @@ async fn initialise(
     let expect = request.expect.map_or(request.seeds.len(), |expect| expect as usize);
     match consensus.initialise(expect, &request.seeds, found).await {
         Ok((Receipt::Accepted, _)) => {
-            Ok(Founded { cluster: ClusterId::from_random(id), admin_token })
+            // An earlier init may have named it already.
+            let cluster = consensus.cluster().unwrap_or_else(|| ClusterId::from_random(id));
+            Ok(Founded { cluster, admin_token })
         }
         Ok((Receipt::Founded(cluster), _)) => Err(InitError::Exists { cluster: Some(cluster) }),
         Ok((receipt, _)) => Err(InitError::Refused(format!("unexpected answer {receipt:?}"))),
