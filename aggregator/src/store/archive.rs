@@ -98,8 +98,8 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Opens a folder, makes it where there is none, removes unfinished files and checks the
-    /// header, index block and footer of all others.
+    /// Opens a folder, makes it where there is none, removes unfinished files, also fetched ones that
+    /// would bring nothing any more, and checks the header, index block and footer of all others.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] or [`StoreError::Misplaced`] for a file that must not be used,
@@ -124,6 +124,7 @@ impl Archive {
             }
         }
         files.sort_by_key(|file| file.first);
+        adopt::forget_useless(folder, &files)?;
         let overlap = files.windows(2).find(|pair| matches!(pair, [a, b] if b.first <= a.through));
         if let Some([_, file]) = overlap {
             let (path, what) = (file.path.clone(), "another file holds the same entries");

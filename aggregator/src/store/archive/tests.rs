@@ -268,6 +268,23 @@ fn room_is_asked_for_the_next_file_alone() {
 }
 
 #[test]
+fn what_was_being_fetched_goes_once_its_entries_are_here() {
+    let folder = tempfile::tempdir().unwrap();
+    append_each(&open(folder.path()), &log_of(&[1, 2, 3, 4, 5, 6]), &[3, 6]);
+    // (what a fetched file is to answer for) → whether it stays
+    for ((first, through), stays) in [((1, 6), false), ((2, 3), false), ((5, 9), true)] {
+        let path = open(folder.path()).fetched_path(FileName { first, through });
+        fs::write(&path, "begun").unwrap();
+        drop(open(folder.path()));
+        assert_eq!(path.exists(), stays, "{first} {through}");
+    }
+    let stray = folder.path().join("stray.fetched");
+    fs::write(&stray, "").unwrap();
+    drop(open(folder.path()));
+    assert!(!stray.exists());
+}
+
+#[test]
 fn more_files_than_are_kept_open_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let indexes: Vec<u64> = (1..=3 * OPEN_FILES_MAX as u64).collect();
