@@ -9,7 +9,7 @@ use wardmesh_common::id::SensorId;
 use wardmesh_common::space::{Limits, Room};
 use wardmesh_common::time::Timestamp;
 
-use super::archive::FileName;
+use super::archive::{FileName, Retention};
 use super::fixture::{Dice, Fleet, device, resolve, tenant};
 use super::*;
 
