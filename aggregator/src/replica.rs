@@ -229,4 +229,8 @@ impl CommandLog for LogStore {
     fn first(&self) -> u64 {
         self.kept().start
     }
+
+    fn bytes_from(&self, index: u64) -> u64 {
+        Self::bytes_from(self, index)
+    }
 }

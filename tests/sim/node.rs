@@ -221,6 +221,7 @@ fn settings(start: &Start) -> Settings {
         lease_reads: false,
         compaction: start.compaction,
         archived_through: Arc::new(|| u64::MAX),
+        unarchived_bytes: Arc::new(|| 0),
         space: Arc::new(Space::told_by(folder, limits, Box::new(|_| Some(Room::UNKNOWN)))),
     }
 }

@@ -293,7 +293,13 @@ fn compaction(dice: &mut Dice) -> Compaction {
     let snapshot_entries = dice.pick(&[10, 30, 100, 1_000_000]);
     let keep_entries = dice.pick(&[0, 5, 50]);
     let laggard_entries = dice.pick(&[5, 50, 1_000]);
-    Compaction { snapshot_entries, snapshot_bytes: 1 << 40, keep_entries, laggard_entries }
+    Compaction {
+        snapshot_entries,
+        snapshot_bytes: 1 << 40,
+        keep_entries,
+        laggard_entries,
+        laggard_bytes: 1 << 40,
+    }
 }
 
 /// The commands that make the sensors known.

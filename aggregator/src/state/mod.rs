@@ -48,6 +48,7 @@ mod update;
 mod words;
 
 use command::{Action, Command};
+use dedup::PastStart;
 use devices::Device;
 use digest::{Digest, Digests};
 use effects::Effects;
@@ -82,6 +83,8 @@ pub struct State {
     findings: Table<Finding>,
     /// Nodes whose ids are never used again.
     retired: Table<RetiredNode>,
+    /// Starts of sensors that ended long ago.
+    past: Table<PastStart>,
     /// For sites with several sensors.
     windows: BTreeMap<(TenantId, SiteId), Arc<Window>>,
     /// Which device an identity is, by its keyed hash; follows from `devices`.
@@ -186,6 +189,7 @@ impl State {
             devices: Table::new(key),
             findings: Table::new(key),
             retired: Table::new(key),
+            past: Table::new(key),
             windows: BTreeMap::new(),
             identities: Lookup::new(Prehashed),
             causes: Lookup::new(key),
@@ -259,6 +263,7 @@ impl State {
         self.devices.close_command();
         self.findings.close_command();
         self.retired.close_command();
+        self.past.close_command();
     }
 
     /// Ends a command and keeps the digest after it.
@@ -270,6 +275,7 @@ impl State {
         self.sensors.settle(&mut row);
         self.devices.settle(&mut row);
         self.retired.settle(&mut row);
+        self.past.settle(&mut row);
         self.scratch.row = row;
         self.digests.push(Digest { index, value: self.sum() });
     }
@@ -282,6 +288,7 @@ impl State {
             self.devices.sum(),
             self.findings.sum(),
             self.retired.sum(),
+            self.past.sum(),
         ];
         let windows = self.windows.values().map(|window| window.sum());
         tables.into_iter().chain(windows).fold(self.core_hash(), u64::wrapping_add)

@@ -105,6 +105,7 @@ impl State {
         write_table(to, &self.devices, &mut row)?;
         write_table(to, &self.findings, &mut row)?;
         write_table(to, &self.retired, &mut row)?;
+        write_table(to, &self.past, &mut row)?;
         to.write_all(&(self.windows.len() as u32).to_le_bytes())?;
         for (site, window) in &self.windows {
             write_row(to, site, &mut row)?;
@@ -140,6 +141,7 @@ impl State {
             devices: read_table(from, key, "devices", &mut row)?,
             findings: read_table(from, key, "findings", &mut row)?,
             retired: read_table(from, key, "retired nodes", &mut row)?,
+            past: read_table(from, key, "past starts", &mut row)?,
             windows: Default::default(),
             identities: Lookup::new(Prehashed),
             causes: Lookup::new(key),
