@@ -15,14 +15,13 @@ use wardmesh_common::net::MacAddress;
 
 use crate::state::State;
 use crate::state::devices::Device;
-use crate::state::effects::AppliedBatch;
 
 mod sets;
 
 use sets::{Sets, Words};
 
 /// Touched devices that are noted: 32 MB. Beyond that, all count as touched.
-const TOUCHED_MAX: usize = 1 << 20;
+const TOUCHED_MAX: usize = 1 << 19;
 
 /// Devices that one step of a building looks at: two milliseconds during which nothing is applied.
 const STEP: usize = 1_000;
@@ -52,27 +51,21 @@ pub enum Facet {
 /// What has changed since the index was brought up to date.
 #[derive(Debug, Default)]
 struct Touched {
-    devices: HashMap<TenantId, HashSet<DeviceId>>,
-    count: usize,
+    devices: HashSet<(TenantId, DeviceId)>,
     /// Everything, because the state was replaced or too much has changed.
     all: bool,
 }
 
 impl Touched {
     /// Takes [`TAKEN_MAX`] of them out.
-    fn some(&mut self) -> Vec<(DeviceId, TenantId)> {
-        let each = self.devices.iter();
-        let each = each.flat_map(|(tenant, ids)| ids.iter().map(|id| (*id, tenant.clone())));
-        let some: Vec<_> = each.take(TAKEN_MAX).collect();
-        if some.len() == self.count {
-            self.devices.clear();
+    fn some(&mut self) -> Vec<(TenantId, DeviceId)> {
+        if self.devices.len() <= TAKEN_MAX {
+            return std::mem::take(&mut self.devices).into_iter().collect();
         }
-        for (id, tenant) in &some {
-            if let Some(ids) = self.devices.get_mut(tenant) {
-                ids.remove(id);
-            }
-        }
-        self.count -= some.len();
+        let some: Vec<_> = self.devices.iter().take(TAKEN_MAX).cloned().collect();
+        some.iter().for_each(|device| {
+            self.devices.remove(device);
+        });
         some
     }
 }
@@ -124,25 +117,17 @@ enum Building {
 }
 
 impl Facets {
-    /// Notes what was applied; called while nobody can read the new state yet.
-    pub fn touch(&self, batches: &[AppliedBatch]) {
-        if batches.is_empty() {
+    /// Notes which devices changed in what they are found by; called while nobody can read the new
+    /// state yet.
+    pub fn touch(&self, devices: &[(TenantId, DeviceId)]) {
+        if devices.is_empty() {
             return;
         }
         let mut touched = self.touched.lock();
-        for batch in batches.iter().filter(|batch| !batch.devices.is_empty()) {
-            if touched.count + batch.devices.len() > TOUCHED_MAX {
-                *touched = Touched { all: true, ..Touched::default() };
-            }
-            if !touched.devices.contains_key(&batch.tenant) {
-                touched.devices.insert(batch.tenant.clone(), HashSet::new());
-            }
-            let Some(known) = touched.devices.get_mut(&batch.tenant) else { continue };
-            let before = known.len();
-            known.extend(&batch.devices);
-            let new = known.len() - before;
-            touched.count += new;
+        if touched.devices.len() + devices.len() > TOUCHED_MAX {
+            *touched = Touched { all: true, ..Touched::default() };
         }
+        touched.devices.extend(devices.iter().cloned());
     }
 
     /// The state was replaced.
@@ -154,14 +139,14 @@ impl Facets {
     /// built so far serves nobody yet.
     pub fn refresh(&self, state: &State) -> bool {
         let mut noted = self.touched.lock();
-        if noted.count == 0 && !noted.all && self.index.read().building == Building::Done {
+        if noted.devices.is_empty() && !noted.all && self.index.read().building == Building::Done {
             return true;
         }
         // Whoever comes next waits at `touched` until this one has the index for itself.
         let mut index = self.index.write();
         let all = std::mem::take(&mut noted.all);
         let touched = noted.some();
-        let is_rest = noted.count > 0;
+        let is_rest = !noted.devices.is_empty();
         drop(noted);
         if all || index.is_stale() {
             *index = Index::default();
@@ -194,10 +179,10 @@ impl Index {
         self.building == Building::Done && self.sets.len() > 2 * self.built + STALE_MAX
     }
 
-    fn take_in(&mut self, state: &State, mut touched: Vec<(DeviceId, TenantId)>) {
+    fn take_in(&mut self, state: &State, mut touched: Vec<(TenantId, DeviceId)>) {
         // The order of sets must not be the order of the index.
         touched.sort_unstable();
-        for (id, tenant) in touched {
+        for (tenant, id) in touched {
             if let Some(device) = state.device(&tenant, id) {
                 self.learn(device);
             }

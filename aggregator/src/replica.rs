@@ -118,7 +118,7 @@ impl<R: Rows> Machine for Replica<R> {
         };
         let mut state = self.state.write();
         let effects = state.apply(index, command);
-        self.facets.touch(&effects.batches);
+        self.facets.touch(&effects.refaceted);
         // Before anybody can see that the entry is applied, or it would be archived without its rows.
         self.store.commit(index, effects.batches);
         effects.receipt

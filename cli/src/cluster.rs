@@ -66,7 +66,7 @@ enum Verb {
     #[command(after_help = "Examples:\n  wardmesh cluster status\n  \
         wardmesh cluster status --digest-at 81200 --server http://agg-2:8443 -o json | jq .digest")]
     Status {
-        /// The state's digest after this log index, one of the last 1,024, or after the `latest`
+        /// The state's latest digest at or before this log index, among the last 1,024, or the `latest`
         #[arg(long, value_name = "INDEX")]
         digest_at: Option<String>,
     },

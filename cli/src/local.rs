@@ -327,15 +327,15 @@ impl Mesh {
         }
     }
 
-    /// Waits until every running node has applied the same entries and says the same digest of them;
-    /// returns the index and each node's digest there.
+    /// Waits until every running node has a digest of all that any had applied before; returns the
+    /// latest index that they have it of, and each node's digest there.
     ///
     /// # Errors
     /// Where a node does not answer, or they do not come to the same index in time.
     pub fn digests(&self) -> anyhow::Result<(u64, Vec<String>)> {
-        let begun = Instant::now();
+        let (begun, mut before) = (Instant::now(), 0);
         loop {
-            match self.digests_now() {
+            match self.digests_now(&mut before) {
                 Ok(found) => return Ok(found),
                 Err(cause) if begun.elapsed() > PATIENCE => return Err(cause),
                 Err(_) => self.pause()?,
@@ -343,13 +343,19 @@ impl Mesh {
         }
     }
 
-    fn digests_now(&self) -> anyhow::Result<(u64, Vec<String>)> {
+    /// `before` is what must be in the digests; 0 until it is known.
+    fn digests_now(&self, before: &mut u64) -> anyhow::Result<(u64, Vec<String>)> {
         let running = || self.nodes.iter().filter(|node| node.child.is_some());
-        let mut index = u64::MAX;
+        let (mut index, mut applied) = (u64::MAX, 0);
         for node in running() {
             let cluster = node.client().get("/api/v1/cluster", &[])?;
-            index = index.min(cluster["applied"].as_u64().context("applied")?);
+            applied = applied.max(cluster["applied"].as_u64().context("applied")?);
+            index = index.min(cluster["digest"]["index"].as_u64().context("digest")?);
         }
+        if *before == 0 {
+            *before = applied;
+        }
+        anyhow::ensure!(index >= *before, "the digests stand at {index}, and not at {before} yet");
         let mut digests = Vec::new();
         for node in running() {
             let query = [("digest_at", index.to_string())];

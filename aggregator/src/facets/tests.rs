@@ -17,7 +17,7 @@ fn hear(fleet: &mut Fleet, feed: &mut Feed, facets: &Facets, station: u64, dice:
     let event = from_ip(event, [10, 0, 0, dice.roll(40) as u8]);
     let frame = feed.batch(&[event]);
     let effects = fleet.apply(Action::Ingest(vec![feed.submission(frame)]));
-    facets.touch(&effects.batches);
+    facets.touch(&effects.refaceted);
 }
 
 #[track_caller]
@@ -139,7 +139,8 @@ fn too_much_to_note_counts_as_everything() {
     for station in 0..20 {
         hear(&mut fleet, &mut feed, &facets, station, &mut dice);
     }
-    facets.touched.lock().count = TOUCHED_MAX;
+    let other = |id| (tenant(), DeviceId(wardmesh_common::id::MintedId(id)));
+    facets.touched.lock().devices.extend((0..TOUCHED_MAX as u128).map(other));
     hear(&mut fleet, &mut feed, &facets, 21, &mut dice);
     assert!(facets.touched.lock().all);
     check_all(&fleet, &facets);

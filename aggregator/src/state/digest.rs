@@ -1,4 +1,7 @@
-//! One number for the whole state at an index, so that replicas can be compared at no cost.
+//! One number for the whole state at an index, so that replicas can be compared at little cost.
+//!
+//! It is computed where the commands say so, the same on all replicas: after each command but batches,
+//! and after so many events of those.
 
 use std::collections::VecDeque;
 
@@ -6,7 +9,7 @@ use wardmesh_common::map::HashKey;
 
 use super::record::record;
 
-/// Indices whose digest is kept: at a command a millisecond a second back, at rest a quarter hour.
+/// Digests kept: at rest a quarter hour of them.
 pub const DIGESTS_MAX: usize = 1_024;
 
 /// The digest of the state after the entry at an index.
@@ -60,9 +63,10 @@ impl Digests {
         self.0.push_back(digest);
     }
 
+    /// The latest at or before an index.
     pub(super) fn at(&self, index: u64) -> Option<Digest> {
-        let at = self.0.binary_search_by_key(&index, |digest| digest.index).ok()?;
-        self.0.get(at).copied()
+        let later = self.0.partition_point(|digest| digest.index <= index);
+        self.0.get(later.checked_sub(1)?).copied()
     }
 
     pub(super) fn last(&self) -> Option<Digest> {

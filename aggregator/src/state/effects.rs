@@ -13,6 +13,8 @@ pub struct Effects {
     pub receipt: Receipt,
     /// One row for each batch that was applied now, for the query indexes.
     pub batches: Vec<AppliedBatch>,
+    /// Devices whose class, maker, sites or addresses may be others now; some of them twice.
+    pub refaceted: Vec<(TenantId, DeviceId)>,
 }
 
 /// Where an applied batch lies in the log and what it is about: enough to find its events.

@@ -106,11 +106,12 @@ pub(super) struct Origin<'a> {
     pub(super) counts: bool,
 }
 
-/// Takes what was said into a device's evidence; allocates only for a value that is new.
-pub(super) fn note(evidence: &mut Vec<Evidence>, saying: Saying<'_>, origin: Origin<'_>) {
+/// Takes what was said into a device's evidence; allocates only for a value that is new. True where
+/// another value may be the best one now.
+pub(super) fn note(evidence: &mut Vec<Evidence>, saying: Saying<'_>, origin: Origin<'_>) -> bool {
     let value = clipped(saying.value);
     if value.is_empty() {
-        return;
+        return false;
     }
     let same = |known: &Evidence| known.field == saying.field && known.source == saying.source;
     if let Some(known) = evidence.iter_mut().find(|known| same(known) && known.value == value) {
@@ -129,17 +130,21 @@ pub(super) fn note(evidence: &mut Vec<Evidence>, saying: Saying<'_>, origin: Ori
     };
     let crowded = evidence.iter().filter(|known| same(known)).count() >= VALUES_PER_SOURCE_MAX;
     if !crowded && evidence.len() < EVIDENCE_MAX {
-        return evidence.push(new);
+        evidence.push(new);
+        return true;
     }
     let room = evidence.iter_mut().filter(|known| !crowded || same(known));
     let longest_unseen = room.min_by_key(|known| (known.last_seen, known.weight));
-    if let Some(known) = longest_unseen.filter(|known| known.last_seen <= origin.at) {
-        *known = new;
-    }
+    let Some(known) = longest_unseen.filter(|known| known.last_seen <= origin.at) else {
+        return false;
+    };
+    *known = new;
+    true
 }
 
 impl Evidence {
-    fn again(&mut self, weight: u16, origin: Origin<'_>) {
+    fn again(&mut self, weight: u16, origin: Origin<'_>) -> bool {
+        let heavier = weight > self.weight || origin.at < self.first_seen;
         if origin.at < self.first_seen {
             self.first_seen = origin.at;
             self.sensor = origin.sensor;
@@ -148,6 +153,7 @@ impl Evidence {
         self.last_seen = self.last_seen.max(origin.at);
         self.sightings = self.sightings.saturating_add(u64::from(origin.counts));
         self.weight = self.weight.max(weight);
+        heavier
     }
 }
 

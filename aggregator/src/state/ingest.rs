@@ -30,6 +30,8 @@ pub(super) struct Tally {
     /// Earliest and latest observation time by the sensor's clock.
     pub(super) observed: Option<(Timestamp, Timestamp)>,
     pub(super) devices: Vec<DeviceId>,
+    /// Devices that are found by something else than before; some of them twice.
+    pub(super) refaceted: Vec<DeviceId>,
 }
 
 impl Tally {
@@ -57,8 +59,9 @@ impl State {
             let outcome = self.submit(entry, submission, &mut scratch.archive);
             self.scratch = scratch;
             receipts.push(match outcome {
-                Ok(applied) => {
+                Ok((applied, refaceted)) => {
                     effects.batches.push(applied);
+                    effects.refaceted.extend(refaceted);
                     BatchReceipt::Applied
                 }
                 Err(receipt) => {
@@ -75,7 +78,7 @@ impl State {
         entry: &mut Entry,
         submission: &Submission,
         scratch: &mut Vec<u8>,
-    ) -> Result<AppliedBatch, BatchReceipt> {
+    ) -> Result<(AppliedBatch, Vec<(TenantId, DeviceId)>), BatchReceipt> {
         let rejected = BatchReceipt::Rejected;
         let Some(sensor) = self.sensors.get(&submission.sensor) else {
             return Err(rejected(Reason::NotEnrolled));
@@ -95,9 +98,11 @@ impl State {
         if batch.sensor != submission.sensor.0 {
             return Err(rejected(Reason::WrongSensor));
         }
-        let tally = self.apply_batch(entry, submission, &frame.header, (&tenant, &site), batch);
+        let mut tally = self.apply_batch(entry, submission, &frame.header, (&tenant, &site), batch);
+        let refaceted = std::mem::take(&mut tally.refaceted);
         self.close_batch(entry, submission, &frame.header, &tally);
-        Ok(applied(entry, submission.sensor, (tenant, site), &frame.header, tally))
+        let refaceted = refaceted.into_iter().map(|device| (tenant.clone(), device)).collect();
+        Ok((applied(entry, submission.sensor, (tenant, site), &frame.header, tally), refaceted))
     }
 
     fn apply_batch(
@@ -148,8 +153,9 @@ impl State {
         header: &Header,
         tally: &Tally,
     ) {
-        let Some(sensor) = self.sensors.get_mut(&submission.sensor) else { return };
         let Header { epoch, lane, seq, chain, events, .. } = *header;
+        self.core.unsettled = self.core.unsettled.saturating_add(u64::from(events));
+        let Some(sensor) = self.sensors.get_mut(&submission.sensor) else { return };
         sensor.note_speech((epoch, lane, seq), entry.at, first_event(entry));
         sensor.epochs.advance(epoch, lane, seq, chain, events);
         sensor.note_clock(submission.clock_offset, entry.at);

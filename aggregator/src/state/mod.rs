@@ -63,6 +63,11 @@ use wardmesh_common::wire::message::Reason;
 /// Devices kept: past it new ones are only counted. 2 kB each keep a node below 4 GB.
 pub const DEVICES_MAX: usize = 1_000_000;
 
+/// Events after which changed devices are hashed for the digest, where no other command comes before: a
+/// busy device is hashed once for many commands, and what has to be hashed at once stays bounded (20 ms
+/// where each event is another device's).
+const UNSETTLED_EVENTS_MAX: u64 = 32_768;
+
 /// What all replicas agree on.
 #[derive(Clone, Debug)]
 pub struct State {
@@ -95,11 +100,22 @@ struct Core {
     at: Timestamp,
     findings_refused: u64,
     devices_refused: u64,
+    /// Events since the last digest.
+    unsettled: u64,
     /// Nodes whose clocks were ever wrong.
     clocks: BTreeMap<NodeId, ClockFault>,
 }
 
-record::record!(Core { cluster, key, admin_token, at, findings_refused, devices_refused, clocks });
+record::record!(Core {
+    cluster,
+    key,
+    admin_token,
+    at,
+    findings_refused,
+    devices_refused,
+    unsettled,
+    clocks
+});
 
 /// The device of an identity, and whether it is a router, which decides whose an address behind it is.
 #[derive(Clone, Copy, Debug)]
@@ -216,7 +232,12 @@ impl State {
             (Some(_), Action::ReportClock(report)) => self.report_clock(&mut entry, report),
         };
         self.judge(&mut entry);
-        self.settle(index);
+        let is_ingest = matches!(command.action, Action::Ingest(_));
+        if is_ingest && self.core.unsettled < UNSETTLED_EVENTS_MAX {
+            self.close(index);
+        } else {
+            self.settle(index);
+        }
         effects
     }
 
@@ -225,15 +246,30 @@ impl State {
         self.settle(index);
     }
 
+    /// Ends a command.
+    fn close(&mut self, index: u64) {
+        self.applied = index;
+        let mut row = std::mem::take(&mut self.scratch.row);
+        // Their hashes are readers' entity tags, and they are few.
+        self.findings.settle(&mut row);
+        self.scratch.row = row;
+        self.sites.close_command();
+        self.sensors.close_command();
+        self.devices.close_command();
+        self.findings.close_command();
+        self.retired.close_command();
+    }
+
+    /// Ends a command and keeps the digest after it.
     fn settle(&mut self, index: u64) {
+        self.close(index);
+        self.core.unsettled = 0;
         let mut row = std::mem::take(&mut self.scratch.row);
         self.sites.settle(&mut row);
         self.sensors.settle(&mut row);
         self.devices.settle(&mut row);
-        self.findings.settle(&mut row);
         self.retired.settle(&mut row);
         self.scratch.row = row;
-        self.applied = index;
         self.digests.push(Digest { index, value: self.sum() });
     }
 

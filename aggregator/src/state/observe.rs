@@ -168,6 +168,7 @@ impl State {
             run.tally.unattributed += 1;
             return;
         };
+        let is_new = known.is_none();
         let Some(known) = known.or_else(|| self.discover(entry, place, run, at)) else { return };
         run.tally.devices.push(known.device);
         let Some(device) = self.devices.at_mut(known.slot) else { return };
@@ -183,7 +184,11 @@ impl State {
             merged,
         };
         let routed = device.router;
-        run.tally.arrivals += u64::from(device.see(&sight));
+        let news = device.see(&sight);
+        run.tally.arrivals += u64::from(news.arrived);
+        if is_new || news.facets {
+            run.tally.refaceted.push(known.device);
+        }
         if device.router != routed {
             let known = Known { router: true, ..known };
             self.identities.insert(device.identity.hash(run.hash_key), known);
@@ -201,7 +206,9 @@ impl State {
             device.serve(service.transport(), port, batch.protocol(event), at);
         }
         let origin = Origin { site: place.site, sensor: place.sensor, at, counts: !merged };
-        listen(device, &run.words, event, &served, origin);
+        if listen(device, &run.words, event, &served, origin) {
+            run.tally.refaceted.push(known.device);
+        }
     }
 
     fn count_health(
@@ -284,28 +291,29 @@ impl State {
     }
 }
 
-/// Takes what an event says into a device's evidence.
+/// Takes what an event says into a device's evidence; true where the best values may be others now.
 fn listen(
     device: &mut Device,
     words: &Words<'_>,
     event: &ArchivedEvent,
     served: &[String],
     origin: Origin<'_>,
-) {
+) -> bool {
+    let mut news = false;
     for attribute in event.attributes.iter() {
         let Some((source, says)) = words.reading(attribute.key.to_native()) else { continue };
         for value in attribute.values.iter() {
             says.iter().filter_map(|says| says.hear(source, value.as_str())).for_each(|saying| {
-                device.note(saying, origin);
+                news |= device.note(saying, origin);
             });
         }
     }
-    let Some(association) = words.association(event) else { return };
+    let Some(association) = words.association(event) else { return news };
     if let Some(title) = association.title() {
-        device.note(title, origin);
+        news |= device.note(title, origin);
     }
     let mut class = |field, value: &str, weight, source| {
-        device.note(Saying { field, value, source: Source::known(source), weight }, origin);
+        news |= device.note(Saying { field, value, source: Source::known(source), weight }, origin);
     };
     if association.requests
         && let Some((value, weight)) = dicom::proposed(words.syntaxes(event))
@@ -318,8 +326,9 @@ fn listen(
         }
         let (value, weight) = dicom::accepting(device.values(Field::Serves).len());
         let source = Source::known("dicom.result");
-        device.note(Saying { field: Field::Class, value, source, weight }, origin);
+        news |= device.note(Saying { field: Field::Class, value, source, weight }, origin);
     }
+    news
 }
 
 /// An address that can be one station's.

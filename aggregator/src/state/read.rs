@@ -47,16 +47,17 @@ impl State {
         self.applied
     }
 
-    /// The digest after the latest applied entry.
+    /// The latest digest: at most a tick of the leader, a second, behind the latest applied entry.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.digests.last().unwrap_or(Digest { index: 0, value: 0 })
     }
 
-    /// The digest after the entry at an index; `None` outside the latest `DIGESTS_MAX`.
+    /// The latest digest at or before an index, the same on every replica; `None` where that entry is not
+    /// applied yet, or came before the latest `DIGESTS_MAX`.
     #[must_use]
     pub fn digest_at(&self, index: u64) -> Option<Digest> {
-        self.digests.at(index)
+        self.digests.at(index).filter(|_| index <= self.applied)
     }
 
     /// Devices of all tenants.

@@ -1,7 +1,7 @@
 //! The state as bytes: what a snapshot file holds and a new replica receives.
 //!
 //! ```text
-//! WMST [version u16] [core] [digests] { [kind u8] [rows u32] { [length u32] [row] }… }… [windows]
+//! WMST [version u16] [core, index, digest] [digests] { [kind u8] [rows u32] { [length u32] [row] }… }… [windows]
 //! ```
 //!
 //! Rows keep their order, so that writing what was read gives the same bytes, and the digest is
@@ -58,7 +58,7 @@ impl State {
         let mut row = Vec::new();
         to.write_all(&MAGIC)?;
         to.write_all(&SNAPSHOT_VERSION.to_le_bytes())?;
-        write_row(to, &(self.core.clone(), self.applied), &mut row)?;
+        write_row(to, &((self.core.clone(), self.applied), self.sum()), &mut row)?;
         write_row(to, &self.digests.to_vec(), &mut row)?;
         write_table(to, &self.sites, &mut row)?;
         write_table(to, &self.sensors, &mut row)?;
@@ -86,7 +86,8 @@ impl State {
         if version != SNAPSHOT_VERSION {
             return Err(SnapshotError::Version(version));
         }
-        let (core, applied): (Core, u64) = read_row(from, "core fields", &mut row)?;
+        let head: ((Core, u64), u64) = read_row(from, "core fields", &mut row)?;
+        let ((core, applied), written) = head;
         let digests = read_row(from, "digests", &mut row)?;
         let digests = Digests::from_vec(digests).ok_or(SnapshotError::Malformed("digests"))?;
         let key = HashKey(core.key);
@@ -108,12 +109,7 @@ impl State {
         state.read_windows(from, &mut row)?;
         state.index();
         let read = state.sum();
-        match state.digests.last() {
-            Some(last) if last.value != read => {
-                Err(SnapshotError::Digest { written: last.value, read })
-            }
-            _ => Ok(state),
-        }
+        if read == written { Ok(state) } else { Err(SnapshotError::Digest { written, read }) }
     }
 
     fn read_windows(
@@ -199,5 +195,6 @@ fn read_table<E: Entity>(
         table.insert(read_row::<E>(from, section, row)?);
     }
     table.settle(row);
+    table.close_command();
     Ok(table)
 }

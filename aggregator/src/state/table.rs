@@ -1,6 +1,7 @@
 //! One kind of entity: its rows, their order for paging, and the sum of their hashes.
 //!
-//! A row that changes is hashed once a command, at [`Table::settle`]; nothing else costs the digest.
+//! A row that changes is hashed at the next [`Table::settle`], however many commands change it before;
+//! nothing else costs the digest.
 
 use std::hash::Hash;
 use std::ops::Bound;
@@ -29,7 +30,8 @@ pub(super) trait Entity: Record + Clone {
 struct Row<E> {
     entity: Arc<E>,
     hash: u64,
-    changed: bool,
+    /// The latest command that changed it, by the table's count.
+    command: u64,
 }
 
 /// Rows of one kind. Cheap to clone: shards and order are shared until they are written to.
@@ -38,14 +40,22 @@ pub(super) struct Table<E: Entity> {
     key: HashKey,
     rows: ShardedMap<E::Key, Row<E>>,
     order: Order<E::Key>,
+    /// Counts the commands; no part of what is agreed.
+    command: u64,
+    /// The command up to which all is hashed.
+    settled: u64,
+    /// What this command changed.
     changed: Vec<Slot>,
+    /// What changed since it was hashed.
+    stale: Vec<Slot>,
     sum: u64,
 }
 
 impl<E: Entity> Table<E> {
     pub(super) fn new(key: HashKey) -> Self {
         let (rows, order) = (ShardedMap::new(key), Order::default());
-        Self { key, rows, order, changed: Vec::new(), sum: 0 }
+        let (changed, stale) = (Vec::new(), Vec::new());
+        Self { key, rows, order, command: 1, settled: 0, changed, stale, sum: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -75,9 +85,12 @@ impl<E: Entity> Table<E> {
     /// The entity at a slot, to change: it will be hashed again.
     pub(super) fn at_mut(&mut self, slot: Slot) -> Option<&mut E> {
         let row = self.rows.at_mut(slot)?;
-        if !row.changed {
-            row.changed = true;
+        if row.command != self.command {
             self.changed.push(slot);
+            if row.command <= self.settled {
+                self.stale.push(slot);
+            }
+            row.command = self.command;
         }
         Some(Arc::make_mut(&mut row.entity))
     }
@@ -91,10 +104,12 @@ impl<E: Entity> Table<E> {
             }
             return Some(slot);
         }
-        self.rows.insert(key.clone(), Row { entity: Arc::new(entity), hash: 0, changed: true });
+        let (entity, command) = (Arc::new(entity), self.command);
+        self.rows.insert(key.clone(), Row { entity, hash: 0, command });
         let slot = self.rows.slot(&key)?;
         self.order.insert(key);
         self.changed.push(slot);
+        self.stale.push(slot);
         Some(slot)
     }
 
@@ -116,21 +131,33 @@ impl<E: Entity> Table<E> {
         self.changed.iter().filter_map(|slot| self.at(*slot))
     }
 
+    /// A command is over.
+    pub(super) fn close_command(&mut self) {
+        self.changed.clear();
+        self.command = self.command.saturating_add(1);
+    }
+
     /// Hashes what changed.
     pub(super) fn settle(&mut self, scratch: &mut Vec<u8>) {
-        let mut changed = std::mem::take(&mut self.changed);
-        for slot in changed.drain(..) {
+        let mut stale = std::mem::take(&mut self.stale);
+        for slot in stale.drain(..) {
             let Some(row) = self.rows.at_mut(slot) else { continue };
             let hash = hash(self.key, row.entity.as_ref(), scratch);
             self.sum = self.sum.wrapping_sub(row.hash).wrapping_add(hash);
-            (row.hash, row.changed) = (hash, false);
+            row.hash = hash;
         }
-        self.changed = changed;
+        (self.stale, self.settled) = (stale, self.command);
+        self.command = self.command.saturating_add(1);
     }
 
-    /// The wrapping sum of the settled rows' hashes.
+    /// The wrapping sum of all rows' hashes; what changed since they were settled is hashed for it.
     pub(super) fn sum(&self) -> u64 {
-        self.sum
+        let mut scratch = Vec::new();
+        let rows = self.stale.iter().filter_map(|slot| self.rows.at(*slot));
+        rows.fold(self.sum, |sum, row| {
+            let hash = hash(self.key, row.entity.as_ref(), &mut scratch);
+            sum.wrapping_sub(row.hash).wrapping_add(hash)
+        })
     }
 
     /// The same sum, computed from nothing but the rows.

@@ -17,6 +17,15 @@ use super::presence::Presence;
 use super::sensors::clipped;
 use super::source::Source;
 
+/// What a sight showed that was not known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct News {
+    /// The device was not at the site before.
+    pub(super) arrived: bool,
+    /// It is found by something else than before: a site or an address.
+    pub(super) facets: bool,
+}
+
 /// One event as a sight of its device.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sight<'a> {
@@ -91,8 +100,8 @@ impl Device {
         sum ^ sensor.map_or(0, |sensor| u64::from(sensor.0[0]))
     }
 
-    /// Takes in a sight; true where the device was not at the site before.
-    pub(super) fn see(&mut self, sight: &Sight<'_>) -> bool {
+    /// Takes in a sight.
+    pub(super) fn see(&mut self, sight: &Sight<'_>) -> News {
         let (at, merged) = (sight.at, u64::from(sight.merged));
         if at < self.first_seen {
             self.first_seen = at;
@@ -109,10 +118,9 @@ impl Device {
         {
             self.vlans.push(vlan);
         }
-        if let Some(ip) = sight.ip {
-            self.note_ip(ip, sight);
-        }
-        self.note_presence(sight)
+        let address = sight.ip.is_some_and(|ip| self.note_ip(ip, sight));
+        let arrived = self.note_presence(sight);
+        News { arrived, facets: address || arrived }
     }
 
     fn note_presence(&mut self, sight: &Sight<'_>) -> bool {
@@ -132,31 +140,36 @@ impl Device {
         known.is_none()
     }
 
-    fn note_ip(&mut self, ip: IpAddr, sight: &Sight<'_>) {
+    /// True where the device's addresses have changed.
+    fn note_ip(&mut self, ip: IpAddr, sight: &Sight<'_>) -> bool {
         let (at, on_link) = (sight.at, sight.on_link);
         if let Some(known) = self.ips.iter_mut().find(|known| known.ip == ip) {
             known.first_seen = known.first_seen.min(at);
             known.last_seen = known.last_seen.max(at);
             known.on_link |= on_link;
-            return;
+            return false;
         }
         let new = Address { ip, first_seen: at, last_seen: at, on_link };
         if self.ips.len() < IPS_MAX {
-            return self.ips.push(new);
+            self.ips.push(new);
+            return true;
         }
         let oldest = self.ips.iter_mut().min_by_key(|known| known.last_seen);
-        let Some(oldest) = oldest else { return };
+        let Some(oldest) = oldest else { return false };
         if at.since(oldest.last_seen) <= ROUTER_WINDOW && !self.router {
-            return self.become_router(Origin {
+            self.become_router(Origin {
                 site: sight.site,
                 sensor: sight.sensor,
                 at,
                 counts: !sight.merged,
             });
+            return true;
         }
-        if oldest.last_seen <= at {
+        let is_later = oldest.last_seen <= at;
+        if is_later {
             *oldest = new;
         }
+        is_later
     }
 
     /// What was said over IP behind this MAC address was said by others.
@@ -202,7 +215,8 @@ impl Device {
         }
     }
 
-    pub(super) fn note(&mut self, saying: Saying<'_>, origin: Origin<'_>) {
-        evidence::note(&mut self.evidence, saying, origin);
+    /// Takes in what was said; true where the best value of a field may be another one now.
+    pub(super) fn note(&mut self, saying: Saying<'_>, origin: Origin<'_>) -> bool {
+        evidence::note(&mut self.evidence, saying, origin)
     }
 }

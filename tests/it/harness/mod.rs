@@ -228,7 +228,7 @@ impl World {
         samples.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
     }
 
-    /// Waits until all running nodes have applied what is committed now; returns that index and the
+    /// Waits until all running nodes have a digest of what is committed now; returns its index and the
     /// digest that all of them report there.
     pub(crate) fn settle(&self) -> (u64, String) {
         let leader = self.leader();
@@ -238,6 +238,13 @@ impl World {
             let cluster = self.try_get(leader, "/api/v1/cluster", &query);
             index = cluster.map_or_else(|_| String::new(), |view| view["applied"].to_string());
             !index.is_empty()
+        });
+        wait_until("a digest of it", || {
+            let applied = index.parse::<u64>().unwrap();
+            let cluster = self.try_get(leader, "/api/v1/cluster", &[]);
+            let digest = cluster.ok().and_then(|view| view["digest"]["index"].as_u64());
+            index = digest.filter(|at| *at >= applied).map_or(index.clone(), |at| at.to_string());
+            digest >= Some(applied)
         });
         let query = [("digest_at", index.as_str()), ("min_index", &index), ("wait", "25s")];
         let digest = |node| {

@@ -123,7 +123,8 @@ impl From<Member> for MemberView {
 #[utoipa::path(get, path = "/cluster", tag = "cluster",
     params(
         ("digest_at" = Option<String>, Query,
-            description = "A log index among the latest 1,024 of this node, or `latest`."),
+            description = "A log index: answered with the latest digest at or before it, the same on \
+                           every node; or `latest`. A node keeps its latest 1,024."),
         ReadParameters),
     responses((status = 200, body = ClusterView),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
@@ -158,8 +159,8 @@ fn digest(state: &Reading<'_>, wanted: Option<&str>) -> Result<Digest, Problem> 
     state.digest_at(index).ok_or_else(|| {
         let applied = state.applied();
         let detail = format!(
-            "This node has applied {applied} and keeps its latest {DIGESTS_MAX} digests; {index} is \
-             not among them."
+            "This node has applied {applied} and keeps its latest {DIGESTS_MAX} digests; none of them \
+             is of {index}."
         );
         let problem = Problem::new(&kinds::DIGEST_NOT_KEPT, detail).at("digest_at");
         if index > applied { problem.hint("Add min_index to wait for it.") } else { problem }

@@ -4,7 +4,7 @@
 use wardmesh_common::event::Event;
 use wardmesh_common::wire::Lane;
 
-use super::super::State;
+use super::super::{State, UNSETTLED_EVENTS_MAX};
 use wardmesh_common::id::TenantId;
 
 use super::super::command::{Action, Command, OpenEpoch, Skip};
@@ -197,7 +197,7 @@ fn a_damaged_snapshot_is_refused() {
         unnoticed += u32::from(State::read(&mut flipped.as_slice()).is_ok());
     }
     // Applied index and the earlier digests are no part of the digest; the store's checksum is.
-    let outside = 64 + 128 * fleet.state.digests.to_vec().len() as u32 - 64;
+    let outside = 64 + 128 * fleet.state.digests.to_vec().len() as u32;
     assert!(unnoticed <= outside, "{unnoticed} of {outside}");
     let mut other = bytes;
     other[4] = 9;
@@ -217,7 +217,8 @@ fn apply_is_frozen() {
         let mut feed = fleet.feed(number);
         said.chunks(50).for_each(|events| fleet.hear(&mut feed, events));
     }
-    assert_eq!(fleet.state.digest().value, 5_623_530_807_787_812_590);
+    fleet.apply(Action::Tick);
+    assert_eq!(fleet.state.digest().value, 13_340_848_358_697_093_111);
 }
 
 #[test]
@@ -235,5 +236,31 @@ fn the_latest_digests_are_kept() {
     assert_ne!(before.value, last.value);
     fleet.state.advance(last.index + 5);
     assert_eq!(fleet.state.digest().value, last.value, "an empty entry changes nothing");
-    assert_eq!(fleet.state.digest_at(last.index + 3), None);
+    assert_eq!(fleet.state.digest_at(last.index + 3), Some(last));
+    assert_eq!(fleet.state.digest_at(last.index + 6), None, "not applied yet");
+}
+
+#[test]
+fn batches_are_in_the_digest_after_so_many_events_or_the_next_tick() {
+    let mut fleet = Fleet::at(&["east"]);
+    let mut feed = fleet.feed(1);
+    let (start, said) = (fleet.state.digest(), [sighting("00:03:b1:00:00:01", 1)]);
+    fleet.hear(&mut feed, &said);
+    assert_eq!(fleet.state.digest(), start, "nothing is hashed yet");
+    let copy = restored(&fleet.state);
+    assert_eq!((copy.digest(), copy.sum()), (start, fleet.state.sum()));
+    let mut two = copy;
+    fleet.apply(Action::Tick);
+    two.apply(fleet.state.applied(), &Command::new(fleet.now, Action::Tick));
+    assert_ne!(fleet.state.digest().value, start.value);
+    assert_eq!(two.digest(), fleet.state.digest());
+    let before = fleet.state.digest().index;
+    let many = vec![said[0].clone(); 512];
+    for _ in 0..UNSETTLED_EVENTS_MAX / 512 - 1 {
+        fleet.hear(&mut feed, &many);
+        assert_eq!(fleet.state.digest().index, before);
+    }
+    fleet.hear(&mut feed, &many);
+    assert_eq!(fleet.state.digest().index, fleet.state.applied());
+    check_sums(&fleet.state, 0);
 }
