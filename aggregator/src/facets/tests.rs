@@ -119,7 +119,7 @@ fn what_nothing_is_any_more_costs_no_look() {
     let mut hear = |fleet: &mut Fleet, said: &[&str]| {
         let frame = feed.batch(&[says(mac, 5, said)]);
         let effects = fleet.apply(Action::Ingest(vec![feed.submission(frame)]));
-        facets.touch(&effects.batches);
+        facets.touch(&effects.refaceted);
         let class = fleet.device(mac).class().map(|class| class.value.clone());
         let candidates = facets.narrowed(&fleet.state, &tenant(), &printer, None).unwrap().count();
         (class.as_deref() == Some("printer"), candidates)

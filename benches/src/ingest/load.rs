@@ -166,7 +166,8 @@ async fn send_all(
         latencies.extend(more);
     }
     let ended = Instant::now();
-    sending.await??;
+    // Kept until now: where it ends, so does the lane.
+    drop(sending.await??);
     let events = events.iter().map(|events| u64::from(*events)).sum();
     Ok(Done { sensor, events, latencies, ended })
 }
@@ -177,7 +178,7 @@ async fn transmit(
     pace: Pace,
     room: Arc<Semaphore>,
     sent_at: SentAt,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Sender> {
     let mut due = tokio::time::interval(pace.every.max(Duration::from_nanos(1)));
     for frame in frames {
         if !pace.every.is_zero() {
@@ -187,7 +188,7 @@ async fn transmit(
         sent_at.lock().push(Instant::now());
         stream::send(&mut send, clock::now(), frame).await?;
     }
-    Ok(())
+    Ok(send)
 }
 
 /// The answers on a lane.
