@@ -75,6 +75,8 @@ pub(crate) struct Ending {
     pub(crate) held: usize,
     /// Members that do not run.
     pub(crate) missing: usize,
+    /// Whether a change of the membership has not come to its end.
+    pub(crate) changing: bool,
 }
 
 pub(crate) struct Judge {

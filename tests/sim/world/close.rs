@@ -29,7 +29,7 @@ impl World {
         loop {
             self.step();
             let changed = nemesis.operate(self);
-            let ending = self.ending();
+            let ending = Ending { changing: !changed, ..self.ending() };
             let settled = changed
                 && ending.held == 0
                 && ending.leaders.len() == 1
@@ -61,7 +61,7 @@ impl World {
             Role::Node { .. } => 0,
         });
         let missing = self.nodes().len() - nodes.len();
-        Ending { nodes, leaders, held: held.sum(), missing }
+        Ending { nodes, leaders, held: held.sum(), missing, changing: false }
     }
 
     pub(super) fn outcome(mut self, schedule: Vec<String>) -> Outcome {
