@@ -79,6 +79,7 @@ impl State {
             digests: self.digests.clone(),
             sites: self.sites.clone(),
             sensors: self.sensors.clone(),
+            past: self.past.clone(),
             devices: self.devices.clone(),
             findings: self.findings.clone(),
             retired: self.retired.clone(),
