@@ -22,7 +22,7 @@ const LEAST: [(&str, u64); 37] = [
     ("cuts one way", 240),
     ("disks lost", 28),
     ("events refused", 760),
-    ("findings", 1),
+    ("findings", 7),
     ("fuses burnt", 40),
     ("hand-overs", 120),
     ("leader crashes", 100),

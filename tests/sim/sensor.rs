@@ -173,7 +173,7 @@ impl<'a> Feed<'a> {
 
     /// Hands over what there is room for; whether the spool still takes any.
     fn hand_over(&mut self) -> bool {
-        let tap = &self.start.tap;
+        let (tap, mut offered) = (&self.start.tap, false);
         while let Some(archive) = self.waiting.pop_front() {
             if !tap.live && !self.spool.has_room(archive.bytes.len()) {
                 self.start.judge.lock().count("waits for room");
@@ -183,8 +183,10 @@ impl<'a> Feed<'a> {
             if !offer(self.start, &self.spool, archive) {
                 return false;
             }
+            offered = true;
         }
-        let in_hand = !self.waiting.is_empty() || self.batcher.deadline().is_some();
+        // What was offered is the writer's to keep or refuse until the next round.
+        let in_hand = offered || !self.waiting.is_empty() || self.batcher.deadline().is_some();
         tap.in_hand.store(in_hand, Ordering::Relaxed);
         true
     }
