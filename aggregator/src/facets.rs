@@ -2,8 +2,8 @@
 //! shows and not the whole state.
 //!
 //! Derived from the state and beside it: `apply` only notes which devices it touched, and whoever asks
-//! brings the index up to date first. What stands here may be out of date for a device that lost a
-//! facet, so that readers look at the device itself; nothing is ever missing.
+//! brings the index up to date first. A device may still stand under an address that it lost, so that
+//! readers look at the device itself; nothing is ever missing, and a page costs what it shows.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
@@ -18,7 +18,7 @@ use crate::state::devices::Device;
 
 mod sets;
 
-use sets::Sets;
+use sets::{Sets, Words};
 
 /// Touched devices that are noted: 32 MB. Beyond that, all count as touched.
 const TOUCHED_MAX: usize = 1 << 19;
@@ -88,11 +88,20 @@ impl Default for Facets {
 struct Index {
     sets: Sets,
     /// What was last taken in of each device.
-    seen: HashMap<DeviceId, u64>,
+    seen: HashMap<DeviceId, Seen>,
     hasher: RandomState,
     building: Building,
     /// Entries when the index was last built.
     built: usize,
+}
+
+/// What was last taken in of a device.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// A hash of all its facets.
+    print: u64,
+    /// What it has to be taken from when it gets others.
+    words: Words,
 }
 
 /// How far the index has come.
@@ -206,9 +215,16 @@ impl Index {
         let mut hasher: DefaultHasher = self.hasher.build_hasher();
         each(device, |facet| facet.hash(&mut hasher));
         let print = hasher.finish();
-        if self.seen.insert(device.id, print) != Some(print) {
-            each(device, |facet| self.sets.put(&device.tenant, facet, device.id));
+        let known = self.seen.get(&device.id).copied();
+        if known.is_some_and(|known| known.print == print) {
+            return;
         }
+        let mut words = Words::default();
+        each(device, |facet| words.note(self.sets.put(&device.tenant, facet, device.id)));
+        if let Some(known) = known {
+            self.sets.take_out(&device.tenant, device.id, known.words, words);
+        }
+        self.seen.insert(device.id, Seen { print, words });
     }
 }
 

@@ -10,6 +10,10 @@ use wardmesh_common::tls::{INGEST_ALPN, Identity};
 use crate::ingest::{Ingest, session};
 use crate::metrics::{Handshake, Metrics};
 
+mod turnstile;
+
+use turnstile::Turnstile;
+
 /// Without a word for so long, a connection is given up; sensors send a sign of life every 2 s.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -23,7 +27,7 @@ const CONNECTIONS_MAX: usize = 10_000;
 /// section 8.1.2): an attacker who spoofs addresses then costs a packet each.
 const UNVALIDATED_MAX: usize = 64;
 
-/// Handshakes that wait to be accepted.
+/// Handshakes that wait for their turn.
 const INCOMING_MAX: usize = 1_024;
 
 /// Bytes that a sensor may have on the way to us on a lane: a window of full batches.
@@ -66,6 +70,7 @@ pub fn bind(address: SocketAddr, identity: &Identity) -> Result<Endpoint, Listen
 
 /// Serves sensors until the endpoint is closed.
 pub async fn accept(endpoint: Endpoint, ingest: Arc<Ingest>, metrics: Arc<Metrics>) {
+    let turnstile = Arc::new(Turnstile::default());
     while let Some(incoming) = endpoint.accept().await {
         if endpoint.open_connections() >= CONNECTIONS_MAX {
             metrics.shook_hands(Handshake::Refused);
@@ -79,12 +84,22 @@ pub async fn accept(endpoint: Endpoint, ingest: Arc<Ingest>, metrics: Arc<Metric
             metrics.shook_hands(Handshake::Retried);
             continue;
         }
-        tokio::spawn(handshake(incoming, Arc::clone(&ingest), Arc::clone(&metrics)));
+        let (turnstile, ingest) = (Arc::clone(&turnstile), Arc::clone(&ingest));
+        tokio::spawn(handshake(incoming, turnstile, ingest, Arc::clone(&metrics)));
     }
 }
 
-async fn handshake(incoming: Incoming, ingest: Arc<Ingest>, metrics: Arc<Metrics>) {
+async fn handshake(
+    incoming: Incoming,
+    turnstile: Arc<Turnstile>,
+    ingest: Arc<Ingest>,
+    metrics: Arc<Metrics>,
+) {
     let remote = incoming.remote_address();
+    let Some(place) = turnstile.enter().await else {
+        metrics.shook_hands(Handshake::Postponed);
+        return incoming.ignore();
+    };
     let connecting = match incoming.accept() {
         Ok(connecting) => connecting,
         Err(cause) => {
@@ -92,7 +107,7 @@ async fn handshake(incoming: Incoming, ingest: Arc<Ingest>, metrics: Arc<Metrics
             return tracing::debug!(%remote, %cause, "handshake refused");
         }
     };
-    match tokio::time::timeout(HANDSHAKE_PATIENCE, connecting).await {
+    match tokio::time::timeout(HANDSHAKE_PATIENCE, turnstile.pass(place, connecting)).await {
         Ok(Ok(connection)) => {
             metrics.shook_hands(Handshake::Completed);
             session::serve(ingest, Arc::new(connection)).await;

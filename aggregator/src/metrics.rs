@@ -49,6 +49,8 @@ pub enum Handshake {
     Refused,
     /// Asked to prove its address first; who does comes again and is counted again.
     Retried,
+    /// Too many were under way: it may ask again.
+    Postponed,
     /// A certificate was not accepted, or the peer is none of ours.
     Failed,
     /// It took too long.

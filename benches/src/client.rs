@@ -184,9 +184,9 @@ impl Session {
         let connecting =
             endpoint.connect_with(config, address.parse()?, &tls::server_name(CLUSTER))?;
         let connection = timeout(PATIENCE, connecting).await.context("no answer")??;
-        let urgent = lane(&connection, enrolled.sensor, Lane::Urgent, epoch).await?;
+        let urgent = greet(&connection, enrolled.sensor, Lane::Urgent, epoch).await?;
         let Stream { send, receive } =
-            lane(&connection, enrolled.sensor, Lane::Bulk, epoch).await?;
+            greet(&connection, enrolled.sensor, Lane::Bulk, epoch).await?;
         let (told, receipts) = mpsc::unbounded_channel();
         tokio::spawn(read(receive, told));
         let under_way = VecDeque::new();
@@ -273,7 +273,11 @@ async fn read(mut receive: Receiver, told: mpsc::UnboundedSender<Receipt>) {
     }
 }
 
-async fn lane(
+/// Opens a lane on a connection: says hello and waits for the welcome.
+///
+/// # Errors
+/// Where the node does not serve the sensor, or does not answer.
+pub async fn greet(
     connection: &Connection,
     sensor: SensorId,
     lane: Lane,
@@ -298,6 +302,6 @@ async fn lane(
     let (_, frame) = answer.context("the stream was finished before the welcome")?;
     match Message::open(&frame)? {
         Message::Welcome(_) => Ok(Stream { send, receive }),
-        other => anyhow::bail!("not welcome: {other:?}"),
+        other => anyhow::bail!("the hello was answered with {other:?}"),
     }
 }

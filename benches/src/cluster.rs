@@ -4,8 +4,10 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use wardmesh_cli::local::{Mesh, Plan};
+use anyhow::{Context, ensure};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use wardmesh_cli::local::{Mesh, Node, Plan};
+use wardmesh_common::id::SensorId;
 
 use crate::process::Usage;
 
@@ -18,11 +20,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked at.
 const POLL: Duration = Duration::from_millis(20);
 
+/// A node that is further behind than this has lost something.
+const CATCH_UP: Duration = Duration::from_secs(60);
+
 /// Runs the bench, or the role of a node or sensor where the process was started as one.
 pub fn main(bench: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     if matches!(std::env::args().nth(1).as_deref(), Some("node" | "sensor")) {
         return wardmesh_cli::run();
     }
+    open_files();
     match bench() {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
@@ -32,6 +38,15 @@ pub fn main(bench: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Lets this process and its children open as many files as it may: a socket for each sensor is more
+/// than many shells allow by default.
+fn open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where that is refused, what does not fit names the limit.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// The number after an argument such as `--kills`; `default` where it is not given.
@@ -107,4 +122,47 @@ impl Cluster {
         let of = |node: &wardmesh_cli::local::Node| Usage::of(node.child()?.id());
         self.mesh.nodes().iter().map(|node| of(node).unwrap_or_default()).collect()
     }
+
+    /// Every node's ingest address, that of the node at `first` before the others.
+    #[must_use]
+    pub fn ingest_addresses(&self, first: usize) -> Vec<String> {
+        let nodes = self.mesh.nodes();
+        let mut all: Vec<_> = nodes.iter().map(|node| node.ingest_address.clone()).collect();
+        all.rotate_left(first % nodes.len().max(1));
+        all
+    }
+}
+
+/// That every node counts the events that were acknowledged to each sensor, no more and no less, and
+/// that all say the same digest of the same entry.
+///
+/// # Errors
+/// Names the node and the sensor.
+pub fn verify(mesh: &Mesh, acked: &[(SensorId, u64)]) -> anyhow::Result<()> {
+    let asked = Instant::now();
+    for node in mesh.nodes() {
+        for (sensor, expected) in acked {
+            // A follower learns of the last commit a moment after the sensor.
+            let mut counted = counted(node, *sensor)?;
+            while counted != Some(*expected) && asked.elapsed() < CATCH_UP {
+                std::thread::sleep(POLL);
+                counted = self::counted(node, *sensor)?;
+            }
+            ensure!(
+                counted == Some(*expected),
+                "node {} counts {counted:?} events of sensor {sensor}; {expected} were acknowledged",
+                node.id
+            );
+        }
+    }
+    let (index, digests) = mesh.digests()?;
+    let same = digests.windows(2).all(|pair| pair[0] == pair[1]);
+    ensure!(same, "the nodes' digests at {index} differ: {digests:?}");
+    Ok(())
+}
+
+fn counted(node: &Node, sensor: SensorId) -> anyhow::Result<Option<u64>> {
+    let path = format!("/api/v1/sensors/{sensor}");
+    let answer = node.client().get(&path, &[("consistency", "local".to_owned())])?;
+    Ok(answer["events"].as_u64())
 }

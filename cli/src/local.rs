@@ -24,7 +24,7 @@ mod nodes;
 mod ports;
 
 pub use child::Child;
-use files::write_identity;
+pub use files::{identity_files, write_identity};
 
 use crate::access::Server;
 use crate::api::Client;

@@ -22,6 +22,26 @@ const IPV4: u8 = 3;
 const IPV6: u8 = 4;
 const MAC: u8 = 5;
 
+/// The words of which a device has one of each kind at most, by their numbers. What it is said to be
+/// changes while it is being learned, and what nothing is any more should cost nobody a look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Words {
+    class: Option<u32>,
+    vendor: Option<u32>,
+}
+
+impl Words {
+    /// Takes note of a facet of the device.
+    pub(super) fn note(&mut self, number: Number) {
+        let place = match number.kind {
+            kind if kind == Kind::Class as u8 => &mut self.class,
+            kind if kind == Kind::Vendor as u8 => &mut self.vendor,
+            _ => return,
+        };
+        *place = u32::try_from(number.value).ok();
+    }
+}
+
 /// Every device under each of its facets.
 #[derive(Debug, Default)]
 pub(super) struct Sets {
@@ -33,12 +53,13 @@ pub(super) struct Sets {
 }
 
 impl Sets {
+    /// Entries, and words, which stay when nothing has them any more.
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.len() + self.words.iter().map(HashMap::len).sum::<usize>()
     }
 
-    /// Puts a device under a facet.
-    pub(super) fn put(&mut self, tenant: &TenantId, had: Had<'_>, device: DeviceId) {
+    /// Puts a device under a facet; returns the facet's number.
+    pub(super) fn put(&mut self, tenant: &TenantId, had: Had<'_>, device: DeviceId) -> Number {
         let tenant = match self.tenants.get(tenant) {
             Some(number) => *number,
             None => {
@@ -61,6 +82,29 @@ impl Sets {
             && let Had::Word(kind, _) = had
         {
             *self.counts.entry((tenant, kind as u8, number.value as u32)).or_default() += 1;
+        }
+        number
+    }
+
+    /// Takes a device from the words that it had and has no more.
+    pub(super) fn take_out(
+        &mut self,
+        tenant: &TenantId,
+        device: DeviceId,
+        before: Words,
+        now: Words,
+    ) {
+        let Some(tenant) = self.tenants.get(tenant).copied() else { return };
+        let words =
+            [(Kind::Class, before.class, now.class), (Kind::Vendor, before.vendor, now.vendor)];
+        for (kind, before, now) in words {
+            let Some(word) = before.filter(|before| Some(*before) != now) else { continue };
+            let kind = kind as u8;
+            if self.entries.remove(&(Number { tenant, kind, value: word.into() }, device))
+                && let Some(count) = self.counts.get_mut(&(tenant, kind, word))
+            {
+                *count = count.saturating_sub(1);
+            }
         }
     }
 

@@ -112,6 +112,27 @@ fn words_are_found_in_any_case() {
 }
 
 #[test]
+fn what_nothing_is_any_more_costs_no_look() {
+    let mut fleet = Fleet::at(&["north"]);
+    let (facets, mut feed, mac) = (Facets::default(), fleet.feed(1), "00:09:fb:00:00:01");
+    let printer = [vec![Facet::Class("printer".to_owned())]];
+    let mut hear = |fleet: &mut Fleet, said: &[&str]| {
+        let frame = feed.batch(&[says(mac, 5, said)]);
+        let effects = fleet.apply(Action::Ingest(vec![feed.submission(frame)]));
+        facets.touch(&effects.refaceted);
+        let class = fleet.device(mac).class().map(|class| class.value.clone());
+        let candidates = facets.narrowed(&fleet.state, &tenant(), &printer, None).unwrap().count();
+        (class.as_deref() == Some("printer"), candidates)
+    };
+    assert_eq!(hear(&mut fleet, &["dhcp.vendor_class=JetDirect printer"]), (true, 1));
+    // What it says over DICOM weighs more.
+    let scanner = ["dicom.role=scu", "dicom.abstract_syntax=1.2.840.10008.5.1.4.1.1.2"];
+    assert_eq!(hear(&mut fleet, &scanner), (false, 0));
+    let index = facets.index.read();
+    assert_eq!(index.sets.count(&index.sets.numbers(&tenant(), &printer[0])), 0);
+}
+
+#[test]
 fn too_much_to_note_counts_as_everything() {
     let mut fleet = Fleet::at(&["north"]);
     let (facets, mut dice, mut feed) = (Facets::default(), Dice::new(5), fleet.feed(1));

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-use wardmesh_common::id::{ClusterId, DeviceId, FindingId, MintedId, NodeId, SiteId, TenantId};
-use wardmesh_common::map::{HashKey, Prehashed, ShardedMap, Slot};
+use wardmesh_common::id::{ClusterId, FindingId, MintedId, NodeId, SiteId, TenantId};
+use wardmesh_common::map::{HashKey, Lookup, Prehashed};
 use wardmesh_common::time::Timestamp;
 
 pub mod classify;
@@ -25,6 +25,7 @@ pub(crate) mod locate;
 mod merge;
 mod observe;
 mod order;
+mod pages;
 pub mod presence;
 mod raise;
 mod read;
@@ -53,6 +54,7 @@ use digest::{Digest, Digests};
 use effects::Effects;
 use findings::{Cause, EventRef, Finding};
 use merge::Window;
+use pages::Slot;
 use receipt::{BatchReceipt, Receipt};
 use record::Record;
 use retired::RetiredNode;
@@ -86,9 +88,9 @@ pub struct State {
     /// For sites with several sensors.
     windows: BTreeMap<(TenantId, SiteId), Arc<Window>>,
     /// Which device an identity is, by its keyed hash; follows from `devices`.
-    identities: ShardedMap<u128, Known, Prehashed>,
+    identities: Lookup<u128, Known, Prehashed>,
     /// Which finding a cause has; follows from `findings`.
-    causes: ShardedMap<Cause, FindingId>,
+    causes: Lookup<Cause, FindingId>,
     /// Findings that are neither resolved nor suppressed; follows from `findings`.
     pending_findings: usize,
     scratch: Scratch,
@@ -123,7 +125,6 @@ record::record!(Core {
 /// The device of an identity, and whether it is a router, which decides whose an address behind it is.
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    device: DeviceId,
     slot: Slot,
     router: bool,
 }
@@ -190,8 +191,8 @@ impl State {
             retired: Table::new(key),
             past: Table::new(key),
             windows: BTreeMap::new(),
-            identities: ShardedMap::new(Prehashed),
-            causes: ShardedMap::new(key),
+            identities: Lookup::new(Prehashed),
+            causes: Lookup::new(key),
             pending_findings: 0,
             scratch: Scratch::default(),
         }

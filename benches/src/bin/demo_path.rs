@@ -8,10 +8,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use anyhow::Context;
+use wardmesh_benches::cluster::{self, NODES};
 use wardmesh_benches::process::{Usage, folder_bytes};
 use wardmesh_benches::report::Report;
 use wardmesh_benches::{captures, events};
-use wardmesh_cli::local::{Child, Mesh, Node, Plan, SensorFiles};
+use wardmesh_cli::local::{Child, Mesh, Plan, SensorFiles};
 use wardmesh_common::clock;
 use wardmesh_common::id::SensorId;
 use wardmesh_common::time::Timestamp;
@@ -24,7 +25,6 @@ use wardmesh_sensor::spool::Spool;
 const DEVICES: u32 = 1_000;
 const MINUTES: u32 = 20;
 const SITES: [&str; 3] = ["a", "b", "c"];
-const NODES: usize = 3;
 
 /// How often the processes are looked at: their last breath must not be missed.
 const POLL: Duration = Duration::from_millis(5);
@@ -32,23 +32,8 @@ const POLL: Duration = Duration::from_millis(5);
 /// A mesh that has not taken everything by then hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A follower that is further behind than this has lost something.
-const CATCH_UP: Duration = Duration::from_secs(10);
-
 fn main() -> ExitCode {
-    let role = std::env::args().nth(1);
-    if matches!(role.as_deref(), Some("node" | "sensor")) {
-        return wardmesh_cli::run();
-    }
-    match bench() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(cause) => {
-            use std::io::Write;
-            // Without a standard error there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "error: {cause:#}");
-            ExitCode::FAILURE
-        }
-    }
+    cluster::main(bench)
 }
 
 fn bench() -> anyhow::Result<()> {
@@ -121,13 +106,18 @@ fn whole(
         report.figure(format!("node {id}: written"), written / run.emitted as f64, "bytes/event");
         report.figure(format!("node {id}: on disk"), folder_bytes(&node.data) as f64 / 1e6, "MB");
     }
-    verify(&mesh, run.emitted)?;
+    cluster::verify(&mesh, &run.acked)?;
+    report.summary("events_per_s", rate.round());
+    // A run that is not verified ends the bench with an error.
+    report.summary("verified", true);
     mesh.stop()
 }
 
 /// What the sensors came to.
 struct Run {
     emitted: u64,
+    /// What was acknowledged, by sensor.
+    acked: Vec<(SensorId, u64)>,
     seconds: f64,
     usages: Vec<Usage>,
 }
@@ -149,18 +139,19 @@ fn replay(mesh: &Mesh, sensors: &[(SensorFiles, &PathBuf)]) -> anyhow::Result<Ru
         anyhow::ensure!(started.elapsed() < PATIENCE, "the sensors do not drain in time");
         std::thread::sleep(POLL);
     }
-    let mut emitted = 0;
-    for child in children {
+    let mut acked = Vec::new();
+    for (child, (files, _)) in children.into_iter().zip(sensors) {
         let summary: serde_json::Value = serde_json::from_str(&child.finish()?)?;
         let count = |key: &str| summary[key].as_u64().context("the sensor's summary");
-        let (of, acked) = (count("events_emitted")?, count("events_acked")?);
-        anyhow::ensure!(of == acked, "{acked} of {of} events were acknowledged");
-        emitted += of;
+        let (of, told) = (count("events_emitted")?, count("events_acked")?);
+        anyhow::ensure!(of == told, "{told} of {of} events were acknowledged");
+        acked.push((files.sensor, of));
     }
     // The last line of a ledger is the last acknowledgement.
     let last = sensors.iter().filter_map(|(files, _)| ledger(files).1).max();
     let (first, last) = first.zip(last).context("nothing was emitted")?;
-    Ok(Run { emitted, seconds: last.since(first).as_secs_f64(), usages })
+    let emitted = acked.iter().map(|(_, events)| events).sum();
+    Ok(Run { emitted, acked, seconds: last.since(first).as_secs_f64(), usages })
 }
 
 /// Notes what the sensors use; whether one still runs.
@@ -187,29 +178,4 @@ fn ledger(files: &SensorFiles) -> (u64, Option<Timestamp>) {
 fn node_usages(mesh: &Mesh) -> Vec<Usage> {
     let of = |child: Option<&Child>| child.and_then(|child| Usage::of(child.id()));
     mesh.nodes().iter().map(|node| of(node.child()).unwrap_or_default()).collect()
-}
-
-/// That every node counts every event once, and that all hold the same state.
-fn verify(mesh: &Mesh, emitted: u64) -> anyhow::Result<()> {
-    for node in mesh.nodes() {
-        // A follower learns of the last entry a moment after the sensor.
-        let asked = Instant::now();
-        let mut applied = applied(node)?;
-        while applied != emitted && asked.elapsed() < CATCH_UP {
-            std::thread::sleep(POLL);
-            applied = self::applied(node)?;
-        }
-        anyhow::ensure!(applied == emitted, "node {} has {applied} of {emitted}", node.id);
-    }
-    let (index, digests) = mesh.digests()?;
-    let same = digests.windows(2).all(|pair| pair[0] == pair[1]);
-    anyhow::ensure!(same, "the nodes' digests at {index} differ: {digests:?}");
-    Ok(())
-}
-
-fn applied(node: &Node) -> anyhow::Result<u64> {
-    let query = vec![("consistency", "local".to_owned())];
-    let client = node.client();
-    let sensors = client.pages("/api/v1/sensors", query, SITES.len()).collect_items()?.items;
-    Ok(sensors.iter().filter_map(|sensor| sensor["events"].as_u64()).sum())
 }

@@ -1,4 +1,5 @@
-//! `failover`: how long acknowledgements stop when the leader is killed, and when it is asked to go.
+//! `failover`: how long acknowledgements stop when the leader is killed, when it is asked to hand over,
+//! and when it is asked to end.
 //!
 //! The client is the product's own spool and uplink; it offers a small batch every few milliseconds
 //! and is connected now to the leader, now to a follower, as chance has it.
@@ -11,20 +12,16 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::sync::watch;
 use wardmesh_benches::client::{Enrolled, enrol};
 use wardmesh_benches::cluster::{self, Cluster, option};
 use wardmesh_benches::events::mixed;
 use wardmesh_benches::latencies::Latencies;
 use wardmesh_benches::report::{Report, Target};
-use wardmesh_cli::local::CLUSTER;
+use wardmesh_benches::spooled::Spooled;
+use wardmesh_common::clock;
+use wardmesh_common::id::SensorId;
 use wardmesh_common::telemetry::{self, LogConfig};
-use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::v1::BatchBuilder;
-use wardmesh_common::{clock, random};
-use wardmesh_sensor::batch::Archive;
-use wardmesh_sensor::spool::Spool;
-use wardmesh_sensor::uplink::{Uplink, UplinkConfig};
 
 /// Sensors that send: some are at the leader, some at a follower.
 const SENSORS: usize = 3;
@@ -56,8 +53,11 @@ fn bench() -> anyhow::Result<()> {
     if let Ok(filter) = std::env::var("WARDMESH_BENCH_LOG") {
         telemetry::init(&LogConfig { filter, ..LogConfig::default() })?;
     }
-    let kills = option("--kills", 5)?;
-    let hand_overs = option("--hand-overs", 4)?;
+    let blows = [
+        (Blow::Kill, option("--kills", 5)?),
+        (Blow::Transfer, option("--transfers", 4)?),
+        (Blow::Terminate, option("--hand-overs", 4)?),
+    ];
     let mut cluster = Cluster::found()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let enrolled = enrol(&cluster.mesh, "ward", 1, SENSORS)?;
@@ -66,26 +66,67 @@ fn bench() -> anyhow::Result<()> {
         sensors.push(runtime.block_on(async { Sensor::start(&cluster, one, number) })?);
     }
     let mut report = Report::new("failover");
-    report.section(format!("kill -9 of the leader, {kills} times, {SENSORS} sensors"));
-    let mut gaps = Gaps::default();
-    for _ in 0..kills {
-        gaps.take(blow(&mut cluster, &sensors, false)?);
+    for (blow, times) in blows.into_iter().filter(|(_, times)| *times > 0) {
+        report.section(format!("{}, {times} times, {SENSORS} sensors", blow.title()));
+        let mut gaps = Gaps::default();
+        for _ in 0..times {
+            gaps.take(strike(&mut cluster, &sensors, blow)?);
+        }
+        gaps.report(&mut report, blow);
     }
-    if kills > 0 {
-        gaps.report(&mut report, "kill", Target::AtMost(2_500.0));
-    }
-    report.section(format!("SIGTERM to the leader, {hand_overs} times"));
-    let mut gaps = Gaps::default();
-    for _ in 0..hand_overs {
-        gaps.take(blow(&mut cluster, &sensors, true)?);
-    }
-    if hand_overs > 0 {
-        gaps.report(&mut report, "SIGTERM", Target::AtMost(250.0));
-    }
-    report.print()?;
     let stops: Vec<_> = sensors.into_iter().map(Sensor::stop).collect();
-    runtime.block_on(futures::future::join_all(stops));
+    let acked = runtime.block_on(futures::future::try_join_all(stops))?;
+    cluster::verify(&cluster.mesh, &acked)?;
+    // A run that is not verified ends the bench with an error.
+    report.summary("verified", true);
+    report.print()?;
     cluster.mesh.stop()
+}
+
+/// What is done to the leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blow {
+    /// kill -9.
+    Kill,
+    /// It is asked to let another node lead, and goes on as a follower.
+    Transfer,
+    /// SIGTERM: it hands over and ends.
+    Terminate,
+}
+
+impl Blow {
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Kill => "kill -9 of the leader",
+            Self::Transfer => "the leader is asked to hand over (POST /cluster/transfer-leader)",
+            Self::Terminate => "SIGTERM to the leader",
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Transfer => "hand-over",
+            Self::Terminate => "SIGTERM",
+        }
+    }
+
+    /// Milliseconds after which acknowledgements have to have come back.
+    const fn target(self) -> f64 {
+        match self {
+            Self::Kill => 2_500.0,
+            Self::Transfer | Self::Terminate => 250.0,
+        }
+    }
+
+    /// Keys of the line of JSON: a sensor's median, 99th percentile and longest gap.
+    const fn keys(self) -> [&'static str; 3] {
+        match self {
+            Self::Kill => ["kill_p50_ms", "kill_p99_ms", "kill_max_ms"],
+            Self::Transfer => ["transfer_p50_ms", "transfer_p99_ms", "transfer_max_ms"],
+            Self::Terminate => ["sigterm_p50_ms", "sigterm_p99_ms", "sigterm_max_ms"],
+        }
+    }
 }
 
 /// The gaps of all blows.
@@ -106,52 +147,47 @@ impl Gaps {
         gaps.into_iter().for_each(|gap| self.each.push(gap));
     }
 
-    fn report(&self, report: &mut Report, blow: &str, target: Target) {
-        report.figure(
-            format!("{blow} to the first ack of any sensor, p50"),
-            self.first.millis(500),
-            "ms",
-        );
-        report.figure(
-            format!("{blow} to each sensor's next ack, p50"),
-            self.each.millis(500),
-            "ms",
-        );
-        report.target(
-            format!("{blow} to each sensor's next ack, p99"),
-            self.each.millis(990),
-            "ms",
-            target,
-        );
-        report.figure(
-            format!("{blow} to each sensor's next ack, longest"),
-            self.each.millis(1_000),
-            "ms",
-        );
-        report.figure(
-            "until all sensors are acknowledged, p50".to_owned(),
-            self.last.millis(500),
-            "ms",
-        );
+    fn report(&self, report: &mut Report, blow: Blow) {
+        let (what, target) = (blow.name(), Target::AtMost(blow.target()));
+        let [p50, p99, longest] = [500, 990, 1_000].map(|part| self.each.millis(part));
+        let first = self.first.millis(500);
+        report.figure(format!("{what} to the first ack of any sensor, p50"), first, "ms");
+        report.figure(format!("{what} to each sensor's next ack, p50"), p50, "ms");
+        report.target(format!("{what} to each sensor's next ack, p99"), p99, "ms", target);
+        report.figure(format!("{what} to each sensor's next ack, longest"), longest, "ms");
+        report.figure("until all sensors are acknowledged, p50", self.last.millis(500), "ms");
+        for (key, value) in blow.keys().into_iter().zip([p50, p99, longest]) {
+            report.summary(key, value);
+        }
     }
 }
 
-/// Strikes the leader, waits until every sensor is acknowledged again, and brings the node back.
+/// Strikes the leader, waits until every sensor is acknowledged again, and brings a node that has ended
+/// back.
 ///
 /// A sensor's gap is the longest time between two of its acknowledgements since then.
-fn blow(cluster: &mut Cluster, sensors: &[Sensor], gently: bool) -> anyhow::Result<Vec<Duration>> {
+fn strike(cluster: &mut Cluster, sensors: &[Sensor], blow: Blow) -> anyhow::Result<Vec<Duration>> {
     let leader = cluster.leader()?;
-    sensors.iter().for_each(|sensor| sensor.watch());
+    sensors.iter().for_each(Sensor::watch);
     let struck = Instant::now();
-    if gently {
-        let pid = cluster.mesh.nodes()[leader].child().context("the leader has ended")?.id();
-        let pid = Pid::from_raw(pid.cast_signed()).context("a process id")?;
-        kill_process(pid, Signal::TERM)?;
-    } else {
-        cluster.mesh.kill_node(leader)?;
+    match blow {
+        Blow::Kill => cluster.mesh.kill_node(leader)?,
+        Blow::Transfer => {
+            let client = cluster.mesh.nodes()[leader].client();
+            client.post("/api/v1/cluster/transfer-leader", &serde_json::json!({}))?;
+        }
+        Blow::Terminate => {
+            let pid = cluster.mesh.nodes()[leader].child().context("the leader has ended")?.id();
+            let pid = Pid::from_raw(pid.cast_signed()).context("a process id")?;
+            kill_process(pid, Signal::TERM)?;
+        }
     }
     let gaps = sensors.iter().map(|sensor| sensor.gap(struck)).collect::<anyhow::Result<_>>()?;
-    if gently {
+    if blow == Blow::Transfer {
+        anyhow::ensure!(cluster.leader()? != leader, "node {} leads still", leader + 1);
+        return Ok(gaps);
+    }
+    if blow == Blow::Terminate {
         // It has ended by itself: what is left is to take note of it.
         cluster.mesh.kill_node(leader)?;
     }
@@ -165,8 +201,8 @@ fn blow(cluster: &mut Cluster, sensors: &[Sensor], gently: bool) -> anyhow::Resu
 struct Sensor {
     seen: Arc<Mutex<Seen>>,
     ended: Arc<AtomicBool>,
-    stop: watch::Sender<bool>,
-    uplink: tokio::task::JoinHandle<()>,
+    offering: std::thread::JoinHandle<anyhow::Result<u64>>,
+    spooled: Arc<Spooled>,
 }
 
 /// When acknowledgements came, since they are watched.
@@ -180,51 +216,38 @@ struct Seen {
 impl Sensor {
     fn start(cluster: &Cluster, enrolled: &Enrolled, number: usize) -> anyhow::Result<Self> {
         let folder = cluster.folder().join(format!("spool-{number}"));
-        let (spool, _) = Spool::open(&folder, 1 << 30, random::u64(), None)?;
-        let nodes = cluster.mesh.nodes();
-        let mut addresses: Vec<_> = nodes.iter().map(|node| node.ingest_address.clone()).collect();
-        addresses.rotate_left(number % nodes.len());
-        let config = UplinkConfig { addresses, ..UplinkConfig::default() };
-        let uplink = Uplink::new(
-            config,
-            CLUSTER.to_owned(),
-            enrolled.sensor,
-            enrolled.identity.clone(),
-            spool.clone(),
-        );
-        let (stop, stopping) = watch::channel(false);
-        let uplink = tokio::spawn(uplink.run(stopping));
+        let mut spooled = Spooled::open(&folder, enrolled.sensor)?;
+        spooled.connect(enrolled, cluster.ingest_addresses(number));
+        let spooled = Arc::new(spooled);
         let now = Instant::now();
         let seen = Arc::new(Mutex::new(Seen { last: now, longest: Duration::ZERO }));
         let ended = Arc::new(AtomicBool::new(false));
-        let (of, end, id) = (spool.clone(), Arc::clone(&ended), enrolled.sensor);
-        std::thread::Builder::new().name("offers".to_owned()).spawn(move || {
+        let (of, end, id) = (Arc::clone(&spooled), Arc::clone(&ended), enrolled.sensor);
+        let offers = std::thread::Builder::new().name("offers".to_owned());
+        let offering = offers.spawn(move || {
             let mut count = 0;
             while !end.load(Ordering::Acquire) {
                 let mut builder = BatchBuilder::new(id, &["eth0".to_owned()]);
                 builder.push_owned(mixed(count, 100, clock::now()));
-                let Ok((bytes, events)) = builder.finish() else { return };
-                if of.offer(Archive { lane: Lane::Bulk, bytes, events }).is_err() {
-                    return;
-                }
+                drop(of.offer(builder)?);
                 count += 1;
                 std::thread::sleep(PACE);
             }
+            Ok(count)
         })?;
-        let (of, end) = (Arc::clone(&seen), Arc::clone(&ended));
+        let (of, to, end) = (Arc::clone(&spooled), Arc::clone(&seen), Arc::clone(&ended));
         std::thread::Builder::new().name("acks".to_owned()).spawn(move || {
             let mut acked = 0;
             while !end.load(Ordering::Acquire) {
-                let now = spool.counts().acked.load(Ordering::Acquire);
+                let now = of.acked();
                 if now > acked {
                     acked = now;
-                    of.lock().acked(Instant::now());
+                    to.lock().acked(Instant::now());
                 }
                 std::thread::sleep(LOOK);
             }
         })?;
-        let sensor = Self { seen, ended, stop, uplink };
-        Ok(sensor)
+        Ok(Self { seen, ended, offering, spooled })
     }
 
     /// From now on gaps count.
@@ -244,10 +267,17 @@ impl Sensor {
         }
     }
 
-    async fn stop(self) {
+    /// Lets it send what it has; returns what was acknowledged, which is all that it spooled.
+    async fn stop(self) -> anyhow::Result<(SensorId, u64)> {
         self.ended.store(true, Ordering::Release);
-        let _ = self.stop.send(true);
-        let _ = self.uplink.await;
+        let offered = self.offering.join();
+        let offered = offered.map_err(|_| anyhow::anyhow!("the thread that offers failed"))??;
+        let begun = Instant::now();
+        while self.spooled.acked() < offered {
+            anyhow::ensure!(begun.elapsed() < PATIENCE, "{offered} batches are not taken");
+            tokio::time::sleep(PACE).await;
+        }
+        Ok((self.spooled.sensor(), offered))
     }
 }
 

@@ -5,12 +5,14 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
+use wardmesh_benches::client::enrol;
+use wardmesh_benches::cluster::{self, Cluster};
 use wardmesh_benches::ingest::bare::{self, Pipeline};
 use wardmesh_benches::ingest::limits;
 use wardmesh_benches::ingest::load::{Driven, Driver, Pace, Protocol, drive};
 use wardmesh_benches::ingest::options::Options;
 use wardmesh_benches::ingest::outcome::{Outcome, Outcomes};
-use wardmesh_benches::ingest::product::Cluster;
 use wardmesh_benches::ingest::workload::{Archives, Prepared};
 use wardmesh_benches::process::{Usage, folder_bytes};
 use wardmesh_benches::report::Report;
@@ -19,38 +21,26 @@ use wardmesh_common::tls::Identity;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.first().map(String::as_str) {
-        Some("node") => return wardmesh_cli::run(),
-        Some(bare::ROLE) => return bare::run(&arguments[1..]),
-        _ => {}
+    if arguments.first().is_some_and(|role| role == bare::ROLE) {
+        return bare::run(&arguments[1..]);
     }
-    match Options::parse(arguments.into_iter()).and_then(|options| bench(&options)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(cause) => {
-            use std::io::Write;
-            // Without a standard error there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "error: {cause:#}");
-            ExitCode::FAILURE
-        }
-    }
+    cluster::main(|| bench(&Options::parse(arguments.into_iter())?))
 }
 
 fn bench(options: &Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let folder = tempfile::tempdir()?;
     let mut outcomes = Outcomes::default();
-    for run in 0..options.runs {
-        let own = folder.path().join(format!("run-{run}"));
-        std::fs::create_dir(&own)?;
+    for _ in 0..options.runs {
         if !options.bare_only {
-            outcomes.product.push(product(&own, options, &runtime)?);
+            outcomes.product.push(product(options, &runtime)?);
         }
         if !options.product_only {
-            outcomes.limits.push(limits::measure(&own, &runtime)?);
+            let folder = tempfile::tempdir()?;
+            let own = folder.path();
+            outcomes.limits.push(limits::measure(own, &runtime)?);
             outcomes.ceiling.push(pipeline(&own.join("plain"), options, false, &runtime)?);
             outcomes.packed.push(pipeline(&own.join("lz4"), options, true, &runtime)?);
         }
-        std::fs::remove_dir_all(&own)?;
     }
     let mut report = Report::new("ingest");
     outcomes.fill(&mut report, options);
@@ -58,33 +48,31 @@ fn bench(options: &Options) -> anyhow::Result<()> {
 }
 
 /// One run of the product, verified.
-fn product(
-    folder: &Path,
-    options: &Options,
-    runtime: &tokio::runtime::Runtime,
-) -> anyhow::Result<Outcome> {
-    let cluster = Cluster::start(&folder.join("mesh"))?;
+fn product(options: &Options, runtime: &tokio::runtime::Runtime) -> anyhow::Result<Outcome> {
+    let cluster = Cluster::found()?;
+    let leader = cluster.leader()?;
     let mut drivers = Vec::new();
     for place in 0..options.sensors {
-        let (sensor, identity) = cluster.add_sensor(&format!("site-{place}"))?;
-        let prepared = Archives::build(sensor, place as u64, options)?.seal(true)?;
-        let address = cluster.address(place, options.spread)?;
-        drivers.push(Driver { prepared, identity, address });
+        let site = format!("site-{place}");
+        cluster.mesh.add_site(&site, &site)?;
+        let one = enrol(&cluster.mesh, &site, 1 + place as u8, 1)?.pop().context("a sensor")?;
+        let prepared = Archives::build(one.sensor, place as u64, options)?.seal(true)?;
+        let node = if options.spread { place % cluster::NODES } else { leader };
+        let address = cluster.mesh.nodes()[node].ingest_address.parse()?;
+        drivers.push(Driver { prepared, identity: one.identity, address });
     }
-    let mut processes: Vec<u32> =
-        cluster.nodes().iter().filter_map(|node| Some(node.child()?.id())).collect();
-    let leader = cluster.leader();
+    let nodes = || cluster.mesh.nodes().iter();
+    let processes: Vec<u32> = nodes().filter_map(|node| Some(node.child()?.id())).collect();
     let mut outcome = measured(drivers, Protocol::Product, &processes, options, runtime)?;
     let asked = Instant::now();
-    cluster.verify(&outcome.driven.acked)?;
+    cluster::verify(&cluster.mesh, &outcome.driven.acked)?;
     outcome.caught_up = asked.elapsed().as_secs_f64();
     std::thread::sleep(Duration::from_secs(options.linger));
     // What followers and background threads still wrote counts too.
     outcome.note(&processes);
-    outcome.disk = cluster.nodes().iter().map(|node| folder_bytes(&node.data)).collect();
-    processes.rotate_left(leader);
+    outcome.disk = nodes().map(|node| folder_bytes(&node.data)).collect();
     outcome.leader_first(leader);
-    cluster.stop()?;
+    cluster.mesh.stop()?;
     Ok(outcome)
 }
 

@@ -15,6 +15,7 @@ use wardmesh_benches::events::mixed;
 use wardmesh_benches::latencies::Latencies;
 use wardmesh_benches::report::{Report, Target};
 use wardmesh_common::clock;
+use wardmesh_common::id::SensorId;
 
 /// Sensors at each node.
 const SENSORS_PER_NODE: usize = 2;
@@ -59,11 +60,14 @@ fn bench() -> anyhow::Result<()> {
     idle(&mut report, &cluster)?;
     let Load { rate, batch, seconds } = load;
     report.section(format!("{rate} events/s in batches of {batch} for {seconds} s"));
-    busy(&mut report, &cluster, &enrolled, load)?;
+    let acked = busy(&mut report, &cluster, &enrolled, load)?;
     report.section("the disk alone");
     let syncs = fdatasyncs(cluster.folder())?;
     report.figure("append of 4 KiB and fdatasync, p50", syncs.millis(500), "ms");
     report.figure("append of 4 KiB and fdatasync, p99", syncs.millis(990), "ms");
+    cluster::verify(&cluster.mesh, &acked)?;
+    // A run that is not verified ends the bench with an error.
+    report.summary("verified", true);
     report.print()?;
     cluster.mesh.stop()
 }
@@ -88,22 +92,26 @@ fn name(place: usize, leader: usize) -> String {
     format!("node {} ({role})", place + 1)
 }
 
+/// Sends; returns the events that were acknowledged, by sensor.
 fn busy(
     report: &mut Report,
     cluster: &Cluster,
     enrolled: &[Enrolled],
     load: Load,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<(SensorId, u64)>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let warm_up = Load { seconds: WARM_UP.as_secs(), ..load };
-    runtime.block_on(send_all(cluster, enrolled, warm_up, 1))?;
+    let warm = runtime.block_on(send_all(cluster, enrolled, warm_up, 1))?;
     let leader = cluster.leader()?;
     let before = cluster.usages();
     let begun = Instant::now();
-    let by_node = runtime.block_on(send_all(cluster, enrolled, load, 2))?;
+    let by_sensor = runtime.block_on(send_all(cluster, enrolled, load, 2))?;
     let seconds = begun.elapsed().as_secs_f64();
     let after = cluster.usages();
-    let mut all = Latencies::default();
+    let (mut all, mut by_node) = (Latencies::default(), vec![Latencies::default(); NODES]);
+    for (number, one) in by_sensor.iter().enumerate() {
+        by_node[number % NODES].append(one.clone());
+    }
     by_node.iter().for_each(|one| all.append(one.clone()));
     let events = all.len() as f64 * load.batch as f64;
     report.figure("acknowledged", events / seconds, "events/s");
@@ -119,10 +127,15 @@ fn busy(
         let resident = after.resident_bytes as f64 / f64::from(1 << 20);
         report.figure(format!("{name}: resident"), resident, "MiB");
     }
-    Ok(())
+    report.summary("p50_ms", all.millis(500));
+    report.summary("p99_ms", all.millis(990));
+    let batches = warm.iter().zip(&by_sensor).map(|(warm, one)| (warm.len() + one.len()) as u64);
+    let sensors = enrolled.iter().map(|one| one.sensor);
+    Ok(sensors.zip(batches.map(|batches| batches * load.batch)).collect())
 }
 
-/// Sends from every sensor at its own even pace; the latencies by the node that they are connected to.
+/// Sends from every sensor at its own even pace; their latencies. They are at
+/// the nodes in turn.
 async fn send_all(
     cluster: &Cluster,
     enrolled: &[Enrolled],
@@ -134,8 +147,7 @@ async fn send_all(
         Duration::from_secs_f64((load.batch * enrolled.len() as u64) as f64 / load.rate as f64);
     let mut sensors = Vec::new();
     for (number, one) in enrolled.iter().enumerate() {
-        let place = number % NODES;
-        let address = &cluster.mesh.nodes()[place].ingest_address;
+        let address = &cluster.mesh.nodes()[number % NODES].ingest_address;
         let session = Session::open(&endpoint, one, address, epoch).await?;
         let mut batches = Batches::new(one.sensor, epoch);
         let count = (load.seconds as f64 / pause.as_secs_f64()) as u64;
@@ -148,21 +160,19 @@ async fn send_all(
             })
             .collect::<anyhow::Result<_>>()?;
         let begin = pause.mul_f64(number as f64 / enrolled.len() as f64);
-        sensors.push((place, session, frames, begin));
+        sensors.push((session, frames, begin));
     }
     let started = tokio::time::Instant::now();
     let running: Vec<_> = sensors
         .into_iter()
-        .map(|(place, session, frames, begin)| {
-            (place, tokio::spawn(pace(session, frames, started + begin, pause)))
-        })
+        .map(|(session, frames, begin)| tokio::spawn(pace(session, frames, started + begin, pause)))
         .collect();
-    let mut by_node = vec![Latencies::default(); NODES];
-    for (place, sensor) in running {
-        by_node[place].append(sensor.await??);
+    let mut by_sensor = Vec::with_capacity(enrolled.len());
+    for sensor in running {
+        by_sensor.push(sensor.await??);
     }
     endpoint.wait_idle().await;
-    Ok(by_node)
+    Ok(by_sensor)
 }
 
 /// Sends a frame each `pause`, whatever became of those before.

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use bytes::Bytes;
+use wardmesh_cli::local::CLUSTER;
 use wardmesh_common::tls::Principal;
 use wardmesh_common::tls::authority::Authority;
 
-use super::link::{self, CLUSTER};
+use super::link;
 
 /// How long each is measured.
 const SPAN: Duration = Duration::from_millis(1_500);

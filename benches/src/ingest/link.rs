@@ -1,16 +1,11 @@
-//! QUIC endpoints with mutual TLS for the bare pipeline and the plain stream, and the way of an
-//! identity into a child process.
+//! QUIC endpoints with mutual TLS for the bare pipeline and the plain stream.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 
 use quinn::{ClientConfig, Connection, Endpoint, ServerConfig, TransportConfig, VarInt};
-use wardmesh_common::tls::authority::Issued;
-use wardmesh_common::tls::{self, INGEST_ALPN, Identity, IdentityFiles};
-
-/// The cluster's name in the throw-away certificates.
-pub const CLUSTER: &str = "local";
+use wardmesh_cli::local::CLUSTER;
+use wardmesh_common::tls::{self, INGEST_ALPN, Identity};
 
 /// Bytes that may be on their way on a stream: more than any link here holds.
 const STREAM_WINDOW: u32 = 16 << 20;
@@ -48,32 +43,4 @@ pub async fn connect(
     let connecting = endpoint.connect_with(config, address, &tls::server_name(CLUSTER))?;
     let connection = connecting.await?;
     Ok((endpoint, connection))
-}
-
-fn files(folder: &Path) -> IdentityFiles {
-    IdentityFiles {
-        certificate: folder.join("certificate.pem"),
-        key: folder.join("key.pem"),
-        authority: folder.join("authority.pem"),
-    }
-}
-
-/// Writes an identity for a child.
-///
-/// # Errors
-/// The disk's.
-pub fn write_identity(folder: &Path, issued: &Issued) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    let files = files(folder);
-    std::fs::write(files.certificate, &issued.certificate)?;
-    std::fs::write(files.key, &issued.key)?;
-    std::fs::write(files.authority, &issued.authority)
-}
-
-/// Reads what [`write_identity`] or a mesh wrote.
-///
-/// # Errors
-/// Where a file is missing.
-pub fn read_identity(folder: &Path) -> anyhow::Result<Identity> {
-    Ok(Identity::load(&files(folder))?)
 }

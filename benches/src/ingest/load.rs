@@ -9,20 +9,21 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use quinn::{Connection, Endpoint, RecvStream, SendStream};
+use quinn::{Connection, Endpoint};
 use tokio::sync::{Barrier, Semaphore};
 use wardmesh_common::clock;
 use wardmesh_common::id::SensorId;
-use wardmesh_common::link as stream;
+use wardmesh_common::link::{self as stream, Incoming, Receiver, Sender, Stream};
 use wardmesh_common::tls::Identity;
 use wardmesh_common::wire::Lane;
-use wardmesh_common::wire::message::{Hello, Message, Outcome};
+use wardmesh_common::wire::message::{Message, Outcome};
 
 use super::link;
 use super::workload::{EPOCH, Prepared};
+use crate::client::greet;
 
-/// A run that has not come to its end by then hangs.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// A run in which nothing at all is acknowledged for so long hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whose protocol is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +101,7 @@ pub async fn drive(drivers: Vec<Driver>, protocol: Protocol, pace: Pace) -> anyh
     let begun = Instant::now();
     let mut driven = Driven::default();
     for task in tasks {
-        let done = tokio::time::timeout(PATIENCE, task).await.context("the run hangs")???;
+        let done = task.await??;
         driven.acked.push((done.sensor, done.events));
         driven.latencies.extend(done.latencies);
         driven.seconds = driven.seconds.max(done.ended.duration_since(begun).as_secs_f64());
@@ -113,49 +114,21 @@ pub async fn drive(drivers: Vec<Driver>, protocol: Protocol, pace: Pace) -> anyh
 struct Opened {
     protocol: Protocol,
     /// Kept open: a lane or an endpoint that is dropped ends the connection.
-    _held: (Endpoint, Connection, Option<(SendStream, RecvStream)>),
-    send: SendStream,
-    receive: RecvStream,
+    _held: (Endpoint, Connection, Option<Stream>),
+    stream: Stream,
 }
 
 async fn open(driver: &Driver, protocol: Protocol) -> anyhow::Result<Opened> {
     let (endpoint, connection) = link::connect(&driver.identity, driver.address).await?;
-    let (held, (send, receive)) = match protocol {
-        Protocol::Bare => (None, connection.open_bi().await?),
+    let (held, stream) = match protocol {
+        Protocol::Bare => (None, connection.open_bi().await?.into()),
         Protocol::Product => {
-            let urgent = greet(&connection, driver.prepared.sensor, Lane::Urgent).await?;
-            let bulk = greet(&connection, driver.prepared.sensor, Lane::Bulk).await?;
+            let urgent = greet(&connection, driver.prepared.sensor, Lane::Urgent, EPOCH).await?;
+            let bulk = greet(&connection, driver.prepared.sensor, Lane::Bulk, EPOCH).await?;
             (Some(urgent), bulk)
         }
     };
-    Ok(Opened { protocol, _held: (endpoint, connection, held), send, receive })
-}
-
-async fn greet(
-    connection: &Connection,
-    sensor: SensorId,
-    lane: Lane,
-) -> anyhow::Result<(SendStream, RecvStream)> {
-    let (mut send, mut receive) = connection.open_bi().await?;
-    let at = clock::now();
-    let hello = Message::Hello(Hello {
-        cluster: None,
-        sensor: sensor.0,
-        epoch: EPOCH,
-        tails: Vec::new(),
-        held: Vec::new(),
-        version_min: 1,
-        version_max: 1,
-        compression: true,
-        sent_at: at.as_nanos(),
-        software: "bench".to_owned(),
-    });
-    stream::send(&mut send, at, hello.seal(lane, at)?).await?;
-    let (_, answer) = stream::receive(&mut receive).await?.context("no answer to the hello")?;
-    match Message::open(&answer)? {
-        Message::Welcome(_) => Ok((send, receive)),
-        other => bail!("the hello was answered with {other:?}"),
-    }
+    Ok(Opened { protocol, _held: (endpoint, connection, held), stream })
 }
 
 struct Done {
@@ -178,12 +151,13 @@ async fn send_all(
     let room = Arc::new(Semaphore::new(pace.window));
     let sent_at = SentAt::default();
     start.wait().await;
-    let Opened { protocol, _held, send, receive } = lane;
+    let Opened { protocol, _held, stream: Stream { send, receive } } = lane;
     let sending = tokio::spawn(transmit(send, frames, pace, Arc::clone(&room), sent_at.clone()));
     let mut acks = Acks { protocol, receive, through: 0 };
     let mut latencies = Vec::with_capacity(events.len());
     while latencies.len() < events.len() {
-        let through = acks.next().await?;
+        let through =
+            tokio::time::timeout(PATIENCE, acks.next()).await.context("the run hangs")??;
         let now = Instant::now();
         let sent_at = sent_at.lock();
         ensure!(through <= sent_at.len(), "batch {through} was acknowledged and never sent");
@@ -192,19 +166,19 @@ async fn send_all(
         latencies.extend(more);
     }
     let ended = Instant::now();
-    let mut send = sending.await??;
-    let _ = send.finish();
+    // Kept until now: where it ends, so does the lane.
+    drop(sending.await??);
     let events = events.iter().map(|events| u64::from(*events)).sum();
     Ok(Done { sensor, events, latencies, ended })
 }
 
 async fn transmit(
-    mut send: SendStream,
+    mut send: Sender,
     frames: Vec<Bytes>,
     pace: Pace,
     room: Arc<Semaphore>,
     sent_at: SentAt,
-) -> anyhow::Result<SendStream> {
+) -> anyhow::Result<Sender> {
     let mut due = tokio::time::interval(pace.every.max(Duration::from_nanos(1)));
     for frame in frames {
         if !pace.every.is_zero() {
@@ -220,7 +194,7 @@ async fn transmit(
 /// The answers on a lane.
 struct Acks {
     protocol: Protocol,
-    receive: RecvStream,
+    receive: Receiver,
     through: usize,
 }
 
@@ -230,7 +204,7 @@ impl Acks {
         match self.protocol {
             Protocol::Bare => {
                 let mut through = [0; 8];
-                self.receive.read_exact(&mut through).await?;
+                ensure!(self.receive.fill(&mut through).await?, "the node closed the lane");
                 Ok(u64::from_le_bytes(through) as usize)
             }
             Protocol::Product => {

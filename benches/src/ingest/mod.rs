@@ -7,5 +7,4 @@ pub mod link;
 pub mod load;
 pub mod options;
 pub mod outcome;
-pub mod product;
 pub mod workload;

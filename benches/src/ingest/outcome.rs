@@ -61,6 +61,12 @@ impl Outcome {
         written as f64 / self.raw_bytes.max(1) as f64
     }
 
+    /// Bytes on the disk of the node that has most, for each byte of events.
+    fn on_disk(&self) -> f64 {
+        let most = self.disk.iter().copied().max().unwrap_or(0);
+        most as f64 / self.raw_bytes.max(1) as f64
+    }
+
     fn per_million(&self, seconds: f64) -> f64 {
         seconds * 1e6 / self.driven.events().max(1) as f64
     }
@@ -95,9 +101,12 @@ const FOLLOWERS: [usize; 2] = [1, 2];
 impl Outcomes {
     /// Puts all into the report.
     pub fn fill(&self, report: &mut Report, options: &Options) {
-        self.limits(report);
         let ceiling = median(&self.ceiling, |run| run.driven.rate());
         let packed = median(&self.packed, |run| run.driven.rate());
+        if !self.product.is_empty() {
+            self.summarise(report, ceiling, packed);
+        }
+        self.limits(report);
         for (title, runs) in [
             ("bare pipeline, uncompressed frames", &self.ceiling),
             ("bare pipeline, LZ4 frames", &self.packed),
@@ -120,7 +129,6 @@ impl Outcomes {
             &self.product,
             &[(ceiling, "the bare pipeline"), (packed, "the bare pipeline with LZ4")],
         );
-        self.summarise(report, ceiling, packed);
     }
 
     fn limits(&self, report: &mut Report) {
@@ -143,17 +151,18 @@ impl Outcomes {
         let rate = median(runs, |run| run.driven.rate());
         report.summary("events_per_s", rate.round());
         report.summary("ceiling_events_per_s", ceiling.round());
-        report.summary("ceiling_lz4_events_per_s", packed.round());
         report.summary("ratio", ratio(rate, ceiling));
-        report.summary("ratio_lz4", ratio(rate, packed));
         // A run that is not verified ends the bench with an error.
         report.summary("verified", true);
+        report.summary("ceiling_lz4_events_per_s", packed.round());
+        report.summary("ratio_lz4", ratio(rate, packed));
         report.summary("events", median(runs, |run| run.driven.events() as f64));
         report.summary("p50_ms", median(runs, |run| run.driven.percentile(50)));
         report.summary("p99_ms", median(runs, |run| run.driven.percentile(99)));
         report.summary("cpu_s_per_million", median(runs, Outcome::cpu_all));
         let written = |run: &Outcome| (0..3).map(|at| run.written(at)).fold(0.0, f64::max);
         report.summary("written_per_event_byte", median(runs, written));
+        report.summary("disk_per_event_byte", median(runs, Outcome::on_disk));
     }
 }
 
@@ -198,11 +207,8 @@ fn common(report: &mut Report, runs: &[Outcome], limits: &[(f64, &'static str)])
         report.figure("peak memory, follower", peak(at), "MB");
     }
     if runs.iter().all(|run| !run.disk.is_empty()) {
-        let disk = |run: &Outcome| {
-            let most = run.disk.iter().copied().max().unwrap_or(0);
-            most as f64 / run.raw_bytes.max(1) as f64
-        };
-        report.figure("on disk, the most of a node", median(runs, disk), "of its bytes");
+        let disk = median(runs, Outcome::on_disk);
+        report.figure("on disk, the most of a node", disk, "of its bytes");
         report.figure("until all nodes have all", median(runs, |run| run.caught_up), "s");
     }
 }

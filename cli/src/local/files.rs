@@ -21,7 +21,9 @@ pub(super) struct Ports {
     pub(super) metrics: SocketAddr,
 }
 
-fn identity(folder: &Path) -> IdentityFiles {
+/// Where [`write_identity`] puts the three parts of an identity.
+#[must_use]
+pub fn identity_files(folder: &Path) -> IdentityFiles {
     IdentityFiles {
         certificate: folder.join("certificate.pem"),
         key: folder.join("key.pem"),
@@ -29,9 +31,13 @@ fn identity(folder: &Path) -> IdentityFiles {
     }
 }
 
-pub(super) fn write_identity(folder: &Path, issued: &Issued) -> anyhow::Result<()> {
+/// Writes an identity into a folder, which is made; its key must not be there yet.
+///
+/// # Errors
+/// The disk's.
+pub fn write_identity(folder: &Path, issued: &Issued) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)?;
-    let files = identity(folder);
+    let files = identity_files(folder);
     std::fs::write(&files.certificate, &issued.certificate)?;
     write_private(&files.key, &issued.key)?;
     std::fs::write(&files.authority, &issued.authority)?;
@@ -57,7 +63,7 @@ pub(super) fn node_config(
     let endpoint = |listen: SocketAddr, name: &str| node::EndpointConfig {
         listen,
         advertise: listen.to_string(),
-        identity: identity(&folder.join(name)),
+        identity: identity_files(&folder.join(name)),
     };
     let config = node::Config {
         node: node::NodeConfig { id, name: format!("node-{id}"), data: folder.join("data") },
@@ -79,7 +85,7 @@ pub(super) fn sensor_config(
     filter: &str,
 ) -> anyhow::Result<PathBuf> {
     let config = sensor::Config {
-        identity: identity(&folder.join("identity")),
+        identity: identity_files(&folder.join("identity")),
         uplink: UplinkConfig {
             addresses: addresses.iter().map(|address| (*address).clone()).collect(),
             connect_timeout_ms: 2_000,

@@ -7,6 +7,7 @@ use super::*;
 use crate::state::command::{DefineSite, OpenEpoch};
 use crate::state::receipt::BatchReceipt;
 
+mod admission;
 mod members;
 mod room;
 mod strangers;

@@ -1,8 +1,8 @@
 //! Which blocks a secondary row stands for: one where its subject was first met, twice as many as
-//! before where it is met again right behind those.
+//! before where it is met again soon behind those.
 //!
-//! A device that speaks all the time so costs a key in [`BLOCKS_PER_GROUP`] blocks and not one in each,
-//! while one that speaks once costs a reader one block. Rows may overlap: a reader sees a block once.
+//! A device that speaks now and then so costs a key in [`BLOCKS_PER_GROUP`] blocks and not one for each
+//! event, while one that speaks once costs a reader one block. Rows may overlap: a reader sees a block once.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -16,6 +16,10 @@ use crate::store::key::{self, BLOCKS_PER_GROUP, Subject};
 
 /// Devices remembered with what was written of them, so that most are never looked up: some 10 MiB.
 const REMEMBERED_MAX: usize = 131_072;
+
+/// Blocks without a subject after which it has fallen silent: a row that goes on over as many more is
+/// cheaper than one of its own.
+const SILENT_BLOCKS: u64 = 4;
 
 /// What was last written of a subject.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +50,8 @@ impl Covers {
         if known.is_some_and(|known| (known.from..known.until).contains(&block)) {
             return None;
         }
-        let reach = known.filter(|known| known.until == block).map_or(1, |known| known.reach * 2);
+        let soon = |known: &&Cover| (known.until..=known.until + SILENT_BLOCKS).contains(&block);
+        let reach = known.filter(soon).map_or(1, |known| known.reach * 2);
         let reach = reach.min(BLOCKS_PER_GROUP);
         let until = (block + reach).min(key::group(block) + BLOCKS_PER_GROUP);
         let cover = Cover { from: block, until, reach };
@@ -123,5 +128,17 @@ mod tests {
         assert_eq!(written, expected);
         assert_eq!(covers.meet(&tenant, &device, 90), Some(1), "after a pause");
         assert_eq!(covers.meet(&tenant, &device, 50), Some(1), "of an earlier block");
+    }
+
+    #[test]
+    fn who_speaks_now_and_then_costs_no_key_for_each_word() {
+        let (tenant, device) = (TenantId::default_tenant(), Subject::Device(DeviceId(MintedId(7))));
+        // (blocks from one word to the next, keys for 1,024 blocks)
+        for (every, keys) in [(1, 68), (3, 67), (5, 67), (6, 171)] {
+            let mut covers = Covers::default();
+            let met = (0..1_024).step_by(every);
+            let written = met.filter(|block| covers.meet(&tenant, &device, *block).is_some()).count();
+            assert_eq!(written, keys, "every {every} blocks");
+        }
     }
 }

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use wardmesh_cli::local::Child;
+use wardmesh_cli::local::{CLUSTER, Child, write_identity};
 use wardmesh_common::id::{SensorId, TenantId};
 use wardmesh_common::tls::authority::Authority;
 use wardmesh_common::tls::{Identity, Principal};
 
-use super::link::{self, CLUSTER};
+use super::link;
 
 mod check;
 mod node;
@@ -50,7 +50,7 @@ impl Pipeline {
         for id in (1..=NODES).rev() {
             let own = folder.join(format!("bare-{id}"));
             let principal = Principal::Node { cluster: CLUSTER.to_owned(), node: id };
-            link::write_identity(&own, &authority.issue(&principal)?)?;
+            write_identity(&own, &authority.issue(&principal)?)?;
             // The leader is started last and told of the others.
             let others = if id == 1 { addresses.as_slice() } else { &[] };
             let arguments = [ROLE.into(), own.clone().into_os_string()].into_iter();

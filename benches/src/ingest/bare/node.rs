@@ -11,8 +11,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::sync::{mpsc, watch};
+use wardmesh_cli::local::identity_files;
 use wardmesh_common::clock;
 use wardmesh_common::link as stream;
+use wardmesh_common::tls::Identity;
 
 use super::check::Checker;
 use super::wal::Wal;
@@ -66,7 +68,7 @@ struct Waiting {
 async fn serve(arguments: &[String]) -> anyhow::Result<()> {
     let (folder, others) = arguments.split_first().context("a folder")?;
     let folder = Path::new(folder);
-    let identity = link::read_identity(folder)?;
+    let identity = Identity::load(&identity_files(folder))?;
     let endpoint = link::server(&identity)?;
     let wal = Wal::create(&folder.join("wal"))?;
     let durable = wal.durable();

@@ -1,0 +1,31 @@
+"""Checks the last line of a bench's output: one JSON object, verified, with the figures that were asked for.
+
+    bench.py NAME FIELD,FIELD,... FILE
+
+`ingest` has to begin with the fields in their order. No figure is held against a target: CI is slow and noisy.
+"""
+
+import json
+import sys
+
+
+def main(name, fields, path):
+    with open(path, encoding="utf-8") as file:
+        last = file.read().rstrip("\n").rsplit("\n", 1)[-1]
+    try:
+        line = json.loads(last)
+    except ValueError:
+        sys.exit(f"{name}: the last line is no JSON: {last[:200]}")
+    fields = fields.split(",")
+    if line.get("bench") != name or line.get("verified") is not True:
+        sys.exit(f"{name}: not verified: {last[:200]}")
+    for field in fields:
+        value = line.get(field)
+        if field != "verified" and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
+            sys.exit(f"{name}: {field} is {value!r}, not a figure")
+    if name == "ingest" and list(line)[: len(fields)] != fields:
+        sys.exit(f"{name}: the line begins with {list(line)[:len(fields)]}, not with {fields}")
+    print(f"{name}: verified, " + ", ".join(f"{field} {line[field]}" for field in fields if field != "verified"))
+
+
+main(*sys.argv[1:])
