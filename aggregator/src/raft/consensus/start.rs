@@ -2,6 +2,7 @@
 
 use std::io;
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use super::node::Node;
 use super::settings::Settings;
 use super::volume::{self, VolumeError};
 use super::{Consensus, room, upkeep, watch};
+use crate::raft::REPLACE;
 use crate::raft::codec::Malformed;
 use crate::raft::log_store::{LogStore, end_process};
 use crate::raft::network::{Network, Peers};
@@ -200,8 +202,24 @@ fn open_blocking(settings: &Settings) -> Result<(LogStore, Arc<Snapshots>), Star
     let log = LogStore::open(&folder, end_process()).map_err(failed("log"))?;
     refused(standing.lost_mark(&log))?;
     let log = log.on(Arc::clone(space));
-    let snapshots = Snapshots::open(&data.join("raft/snapshots")).map_err(failed("snapshots"))?;
+    let folder = data.join("raft/snapshots");
+    let snapshots = Snapshots::open(&folder).map_err(failed("snapshots"))?;
+    refused(lost_snapshot(&log, &snapshots, &folder))?;
     Ok((log, Arc::new(snapshots)))
+}
+
+/// Why a log must not be gone on with whose beginning was purged for a snapshot that is not here: the
+/// state would begin from nothing in the middle of the log.
+fn lost_snapshot(log: &LogStore, snapshots: &Snapshots, folder: &Path) -> Option<String> {
+    let last = snapshots.current().and_then(|current| current.meta.last_log_id);
+    let (next, first) = (last.map_or(0, |last| last.index.saturating_add(1)), log.kept().start);
+    (first > next).then(|| {
+        format!(
+            "the Raft log begins at entry {first}, and no snapshot in {} reaches as far: it was \
+             removed. Put it back if you have it; else {REPLACE}: it needs a new node id",
+            folder.display()
+        )
+    })
 }
 
 /// A machine whose commands tell the clock what was stamped before, also in an earlier life, and whose
