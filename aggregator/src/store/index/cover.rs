@@ -137,7 +137,8 @@ mod tests {
         for (every, keys) in [(1, 68), (3, 67), (5, 67), (6, 171)] {
             let mut covers = Covers::default();
             let met = (0..1_024).step_by(every);
-            let written = met.filter(|block| covers.meet(&tenant, &device, *block).is_some()).count();
+            let written =
+                met.filter(|block| covers.meet(&tenant, &device, *block).is_some()).count();
             assert_eq!(written, keys, "every {every} blocks");
         }
     }
