@@ -20,9 +20,9 @@ lint:
 test *FILTER:
     cargo test --locked --workspace {{ FILTER }}
 
-# The whole system in one process under SEEDS seeds: crashes, partitions, lost disks, new members
-sim SEEDS="200":
-    WARDMESH_SIM_SEEDS={{ SEEDS }} cargo test --locked --workspace --test sim -- seeds --nocapture
+# The whole system in one process under SEEDS seeds from FROM on: crashes, partitions, lost disks, new members
+sim SEEDS="200" FROM="0":
+    WARDMESH_SIM_SEEDS={{ SEEDS }} WARDMESH_SIM_FROM={{ FROM }} cargo test --locked --workspace --test sim -- seeds --nocapture
 
 # One seed of the simulation, bit for bit, every step printed
 sim-seed SEED:

@@ -36,6 +36,7 @@ pub struct Aggregator {
     stop: watch::Sender<bool>,
     housekeeping: Arc<AtomicBool>,
     keeper: Option<std::thread::JoinHandle<()>>,
+    store: Arc<Store>,
 }
 
 impl Aggregator {
@@ -107,7 +108,7 @@ impl Aggregator {
             "started"
         );
         let keeper = Some(keeper);
-        Ok(Self { consensus, ingest: ingest_endpoint, tasks, stop, housekeeping, keeper })
+        Ok(Self { consensus, ingest: ingest_endpoint, tasks, stop, housekeeping, keeper, store })
     }
 
     /// Resolves where the node cannot go on by itself, with the reason.
@@ -117,6 +118,8 @@ impl Aggregator {
 
     /// Hands leadership over, lets sensors and readers finish, and stops.
     pub async fn shutdown(mut self) {
+        // Whatever waits for room must not hold this up.
+        self.store.stopping();
         // Sensors first wait for a successor here, which takes less time than to go elsewhere.
         self.consensus.yield_leadership().await;
         self.ingest.close(VarInt::from_u32(0), b"draining");
@@ -171,6 +174,7 @@ fn settings(
         "" => api.local_addr()?.to_string(),
         advertise => advertise.to_owned(),
     };
+    let unarchived = Arc::clone(&store);
     Ok(Settings {
         node_id: config.node.id,
         member: Member {
@@ -184,8 +188,12 @@ fn settings(
         identity,
         timing: Timing::default(),
         lease_reads: config.raft.lease_reads,
-        compaction: Compaction::every(config.retention.snapshot_entries),
+        compaction: Compaction {
+            laggard_bytes: config.retention.laggard_bytes,
+            ..Compaction::every(config.retention.snapshot_entries)
+        },
         archived_through: Arc::new(move || store.archived_through().unwrap_or(0)),
+        unarchived_bytes: Arc::new(move || unarchived.unarchived_bytes()),
         space,
     })
 }

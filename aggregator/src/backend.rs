@@ -148,16 +148,7 @@ impl Backend for NodeBackend {
     }
 
     fn propose(&self, action: Action) -> BoxFuture<'_, Result<(Receipt, u64), ProposeError>> {
-        Box::pin(async move {
-            self.consensus.propose(action).await.map_err(|cause| match cause {
-                Unavailable::Overloaded { retry_after } => ProposeError::Overloaded { retry_after },
-                Unavailable::DiskFull { why, retry_after } => {
-                    ProposeError::DiskFull { why, retry_after }
-                }
-                Unavailable::NoLeader { .. } | Unavailable::Stopped(_) => ProposeError::NoLeader,
-                Unavailable::Unknown(_) => ProposeError::TimedOut,
-            })
-        })
+        Box::pin(async move { self.consensus.propose(action).await.map_err(not_agreed) })
     }
 
     fn status(&self) -> ClusterStatus {
@@ -193,10 +184,10 @@ impl Backend for NodeBackend {
         Box::pin(members::change(&self.consensus, change))
     }
 
-    fn snapshot(&self) -> BoxFuture<'_, u64> {
+    fn snapshot(&self) -> BoxFuture<'_, Result<u64, ProposeError>> {
         Box::pin(async move {
-            self.consensus.snapshot_and_purge().await;
-            self.consensus.status().snapshot
+            self.consensus.snapshot_and_purge().await.map_err(not_agreed)?;
+            Ok(self.consensus.status().snapshot)
         })
     }
 
@@ -261,6 +252,15 @@ fn member(id: u64, member: crate::raft::types::Member, voter: bool) -> Member {
     Member { id, name, raft_address, ingest_address, http_address, voter }
 }
 
+fn not_agreed(cause: Unavailable) -> ProposeError {
+    match cause {
+        Unavailable::Overloaded { retry_after } => ProposeError::Overloaded { retry_after },
+        Unavailable::DiskFull { why, retry_after } => ProposeError::DiskFull { why, retry_after },
+        Unavailable::NoLeader { .. } | Unavailable::Stopped(_) => ProposeError::NoLeader,
+        Unavailable::Unknown(_) => ProposeError::TimedOut,
+    }
+}
+
 async fn initialise(
     consensus: &Consensus,
     replica: &Replica,
@@ -291,7 +291,9 @@ async fn initialise(
     let expect = request.expect.map_or(request.seeds.len(), |expect| expect as usize);
     match consensus.initialise(expect, &request.seeds, found).await {
         Ok((Receipt::Accepted, _)) => {
-            Ok(Founded { cluster: ClusterId::from_random(id), admin_token })
+            // An earlier init may have named it already.
+            let cluster = consensus.cluster().unwrap_or_else(|| ClusterId::from_random(id));
+            Ok(Founded { cluster, admin_token })
         }
         Ok((Receipt::Founded(cluster), _)) => Err(InitError::Exists { cluster: Some(cluster) }),
         Ok((receipt, _)) => Err(InitError::Refused(format!("unexpected answer {receipt:?}"))),

@@ -169,9 +169,13 @@ impl Backfill {
         let opening = move || {
             let archive = replica.store().archive();
             archive.forget_fetched(Some(name))?;
-            open(&archive.fetched_path(name), file.bytes).map_err(BackfillError::Disk)
+            let path = archive.fetched_path(name);
+            let named = |cause| written(&path, cause);
+            let (out, offset) = open(&path, file.bytes).map_err(named)?;
+            Ok::<_, BackfillError>((path, out, offset))
         };
-        let (mut out, mut offset) = blocking(opening).await??;
+        let (path, mut out, mut offset) = blocking(opening).await??;
+        let path = Arc::new(path);
         let (begun, first) = (Instant::now(), offset);
         while offset < file.bytes {
             let reading = self.consensus.history_bytes(peer, file.name, offset);
@@ -181,7 +185,12 @@ impl Backfill {
                 break;
             }
             offset += bytes.len() as u64;
-            out = blocking(move || out.write_all(&bytes).map(|()| out)).await??;
+            let path = Arc::clone(&path);
+            let writing = move || {
+                let done = out.write_all(&bytes).map(|()| out);
+                done.map_err(|cause| written(&path, cause))
+            };
+            out = blocking(writing).await??;
             let due = (offset - first) as f64 / BYTES_PER_SECOND_MAX as f64;
             tokio::time::sleep_until(begun + Duration::from_secs_f64(due)).await;
         }
@@ -191,6 +200,10 @@ impl Backfill {
 
 fn name(of: HistoryName) -> FileName {
     FileName { first: of.first, through: of.through }
+}
+
+fn written(path: &Path, cause: io::Error) -> BackfillError {
+    BackfillError::Disk(io::Error::new(cause.kind(), format!("{}: {cause}", path.display())))
 }
 
 /// Opens what there is of a file that is being fetched, and says how much.

@@ -178,11 +178,19 @@ pub struct RetentionConfig {
     pub archive_bytes: u64,
     /// Log entries after which a snapshot is made and the log may be purged.
     pub snapshot_entries: u64,
+    /// Bytes of log that are kept for a follower that is behind, such as one whose volume is full;
+    /// further back it gets a snapshot. The default is as much as grows between two snapshots and
+    /// again: it is read within two seconds at a start.
+    pub laggard_bytes: u64,
 }
 
 impl Default for RetentionConfig {
     fn default() -> Self {
-        Self { archive_bytes: 64 * 1024 * 1024 * 1024, snapshot_entries: 20_000 }
+        Self {
+            archive_bytes: 64 * 1024 * 1024 * 1024,
+            snapshot_entries: 20_000,
+            laggard_bytes: 2 * 1024 * 1024 * 1024,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a node does beside serving: archives applied commands, keeps to its retention, and feeds the
 //! query index what it lacks. One thread, never inside `apply`. Damage that it meets stops the node.
 
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -39,16 +40,21 @@ pub fn run(
 ) {
     let (mut archived_at, log) = (0, &consensus.log());
     let fatal = end_process();
+    let mut said: [String; 4] = Default::default();
     while !stop.load(Ordering::Acquire) {
-        // Each on its own: a full archive volume must not keep the index incomplete.
-        for done in
-            [archive(replica, log, keeping, (&mut archived_at, space)), reindex(replica, log, stop)]
-        {
+        // Each on its own: a full volume must neither keep the index incomplete nor what is too old.
+        let works = [
+            archive(replica, log, keeping, &mut archived_at),
+            retain(replica, keeping),
+            reindex(replica, log, (space, stop)),
+            replica.store().take_failure().map_or(Ok(()), Err),
+        ];
+        for (done, said) in works.into_iter().zip(&mut said) {
             match done {
-                Ok(()) => {}
+                Ok(()) => said.clear(),
                 Err(cause) if cause.is_damage() => return consensus.stop(cause.to_string()),
                 Err(cause) if cause.is_of_the_disk() => fatal(&cause.to_string()),
-                Err(cause) => tracing::error!(%cause, "housekeeping"),
+                Err(cause) => say_once(said, &cause),
             }
         }
         // What could not be written has ended the process.
@@ -66,11 +72,22 @@ pub fn run(
     let _ = log.mark();
 }
 
+/// Says what is wrong when it begins, not each time that it is met.
+fn say_once(said: &mut String, cause: &StoreError) {
+    let cause = cause.to_string();
+    if *said != cause {
+        tracing::error!(cause, "housekeeping");
+        *said = cause;
+    }
+}
+
 /// Whether the query index failed for want of room, after which sled takes nothing more.
 fn ran_full(cause: &str) -> bool {
     // sled tells of an error by its debug form.
-    let kind = std::io::ErrorKind::StorageFull;
-    cause.contains(&format!("{kind:?}")) || cause.contains(&kind.to_string())
+    let kinds = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
+    kinds
+        .iter()
+        .any(|kind| cause.contains(&format!("{kind:?}")) || cause.contains(&kind.to_string()))
 }
 
 /// Writes an archive file where one is due; `archived_at` is the log's size after the last one.
@@ -78,7 +95,7 @@ fn archive(
     replica: &Replica,
     log: &LogStore,
     keeping: Keeping,
-    (archived_at, space): (&mut u64, &Space),
+    archived_at: &mut u64,
 ) -> Result<(), StoreError> {
     let store = replica.store();
     let applied = replica.state().applied();
@@ -90,22 +107,37 @@ fn archive(
     let wanted = store.wanted().min(applied) > store.archived_through().unwrap_or(0);
     let due = unarchived > keeping.unarchived_entries || (unarchived > 0 && grown > LOG_GROWTH_MAX);
     // The log keeps what finds no room here; what is archived can be purged, which makes room.
-    if (due || wanted) && space.fits(grown) {
+    if due || wanted {
         let through = store.archive_up_to(applied, log)?;
         *archived_at = log.size_on_disk();
         tracing::info!(?through, "archived");
-        store.retain(&Retention { bytes_max: keeping.archive_bytes, since: Timestamp::EPOCH })?;
+    }
+    Ok(())
+}
+
+/// Keeps to the retention: all the more where the volume is full, since it makes room.
+fn retain(replica: &Replica, keeping: Keeping) -> Result<(), StoreError> {
+    let retention = Retention { bytes_max: keeping.archive_bytes, since: Timestamp::EPOCH };
+    let retired = replica.store().retain(&retention)?;
+    if retired.files > 0 {
+        tracing::info!(files = retired.files, bytes = retired.bytes, "removed the oldest history");
     }
     Ok(())
 }
 
 /// Feeds the index the rows that it lacks.
-fn reindex(replica: &Replica, log: &LogStore, stop: &AtomicBool) -> Result<(), StoreError> {
+fn reindex(
+    replica: &Replica,
+    log: &LogStore,
+    (space, stop): (&Space, &AtomicBool),
+) -> Result<(), StoreError> {
     let store = replica.store();
     let Some(missing) = store.missing(log) else { return Ok(()) };
-    if missing.through > replica.state().applied() {
+    // It waits for room, and nothing here may wait for that.
+    let later = || stop.load(Ordering::Acquire) || space.level() < Level::Low;
+    if missing.through > replica.state().applied() || later() {
         return Ok(());
     }
     tracing::info!(from = missing.from, through = missing.through, "feeding the query index again");
-    store.refeed(missing, &|| stop.load(Ordering::Acquire))
+    store.refeed(missing, &later)
 }

@@ -17,3 +17,8 @@ pub mod replica;
 pub mod state;
 pub mod store;
 mod waiting;
+
+/// Of every process that can be a node. A batch's buffers are large and live shortly, for which the C
+/// library's returns memory to the system and takes it again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -21,6 +21,7 @@ use crate::state::State;
 use crate::state::command::Command;
 use crate::state::effects::AppliedBatch;
 use crate::state::receipt::Receipt;
+use crate::state::snapshot::Picture;
 use crate::store::archive::FileName;
 use crate::store::{CommandLog, DeviceResolver, Store};
 
@@ -140,7 +141,7 @@ impl<R: Rows> Machine for Replica<R> {
     }
 
     fn freeze(&self) -> Box<dyn Frozen> {
-        Box::new(Copy { state: self.state.read().clone(), store: Arc::clone(&self.store) })
+        Box::new(Copy { state: self.state.read().picture(), store: Arc::clone(&self.store) })
     }
 
     fn restore(&self, index: u64, reader: &mut dyn Read) -> io::Result<()> {
@@ -161,7 +162,7 @@ impl<R: Rows> Machine for Replica<R> {
 
 /// A state that does not change any more.
 struct Copy<R> {
-    state: State,
+    state: Picture,
     store: Arc<R>,
 }
 
@@ -227,5 +228,9 @@ impl CommandLog for LogStore {
 
     fn first(&self) -> u64 {
         self.kept().start
+    }
+
+    fn bytes_from(&self, index: u64) -> u64 {
+        Self::bytes_from(self, index)
     }
 }

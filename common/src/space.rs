@@ -99,6 +99,13 @@ impl Room {
     }
 }
 
+/// Whether a write failed for want of room: the volume's (`ENOSPC`), or what the quota leaves of it
+/// (`EDQUOT`).
+#[must_use]
+pub fn is_full(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// What tells the room of a folder's volume; `None` where it cannot be told.
 pub type Probe = Box<dyn Fn(&Path) -> Option<Room> + Send + Sync>;
 
@@ -226,6 +233,16 @@ mod tests {
         let no_files = Room { free: 1 << 30, total: 1 << 30, files: false };
         assert_eq!(no_files.level(&LIMITS), Level::Critical);
         assert_eq!(Room::UNKNOWN.level(&LIMITS), Level::Ample);
+    }
+
+    #[test]
+    fn a_used_up_quota_is_a_full_volume() {
+        use rustix::io::Errno;
+        let cases =
+            [(Errno::NOSPC, true), (Errno::DQUOT, true), (Errno::IO, false), (Errno::ROFS, false)];
+        for (errno, full) in cases {
+            assert_eq!(is_full(&errno.into()), full, "{errno}");
+        }
     }
 
     #[test]

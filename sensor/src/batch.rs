@@ -80,11 +80,13 @@ impl Batcher {
         self.lanes.iter().filter_map(|open| Some(open.since?.plus(open.linger))).min()
     }
 
-    /// A batch that is full or has lingered, if there is one; call until there is none.
+    /// A batch that is full or has lingered, if there is one; call until there is none. A wall clock that
+    /// was set back holds nothing up.
     pub fn poll(&mut self, now: Timestamp) -> Option<Archive> {
         self.seal(|open| {
-            let lingered = open.since.is_some_and(|since| now >= since.plus(open.linger));
-            lingered || open.builder.len() >= EVENTS_PER_BATCH_MAX
+            // Before it began: the clock was set back, and how long it lingered is not known.
+            let due = |since: Timestamp| now < since || now >= since.plus(open.linger);
+            open.since.is_some_and(due) || open.builder.len() >= EVENTS_PER_BATCH_MAX
         })
     }
 
@@ -148,6 +150,17 @@ mod tests {
         assert_eq!(batcher.poll(at), None);
         assert_eq!(batcher.poll(at.plus(BULK_LINGER)).map(|archive| archive.events), Some(76));
         assert_eq!(batcher.deadline(), None);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_holds_nothing_up() {
+        let (mut batcher, at) = (batcher(), Timestamp::from_parts(7_200, 0));
+        for kind in [EventKind::Flow, EventKind::Health] {
+            batcher.push(event(kind, 8), at);
+            assert_eq!(batcher.poll(at), None);
+            let sealed = batcher.poll(Timestamp::from_parts(3_600, 0));
+            assert_eq!(sealed.map(|archive| archive.events), Some(1));
+        }
     }
 
     #[test]

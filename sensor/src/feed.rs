@@ -295,10 +295,8 @@ impl Feed {
     fn poll(&mut self, batcher: &mut Batcher) -> Result<(), FeedError> {
         self.beat(batcher)?;
         let now = clock::now();
-        if batcher.deadline().is_some_and(|deadline| now >= deadline) {
-            while let Some(archive) = batcher.poll(now) {
-                self.spool(archive)?;
-            }
+        while let Some(archive) = batcher.poll(now) {
+            self.spool(archive)?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -14,11 +14,12 @@ use crate::dice::Dice;
 use crate::disk::SensorDisk;
 use crate::log::LogDisk;
 use crate::node::Running;
+use crate::sensor::Tap;
 
 /// What a host is for.
 pub(crate) enum Role {
     Node { log: LogDisk, data: PathBuf, running: Running },
-    Sensor { disk: Arc<Mutex<SensorDisk>>, seen: Arc<AtomicU64>, busy: Arc<AtomicBool> },
+    Sensor { disk: Arc<Mutex<SensorDisk>>, tap: Arc<Tap> },
 }
 
 pub(crate) struct Host {

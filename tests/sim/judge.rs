@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use wardmesh_aggregator::raft::types::{Entry, LeaderId, LogId};
 use wardmesh_aggregator::state::digest::Digest;
+use wardmesh_aggregator::state::findings::{Cause, Finding};
+use wardmesh_common::id::FindingId;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::Frame;
 
@@ -33,10 +35,41 @@ pub(crate) struct Applied {
     pub(crate) state: Digest,
 }
 
+/// A finding, as far as it matters whether it is the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Alert {
+    pub(crate) id: FindingId,
+    pub(crate) cause: Cause,
+    pub(crate) rule: String,
+}
+
+impl From<&Finding> for Alert {
+    fn from(Finding { id, cause, rule, .. }: &Finding) -> Self {
+        Self { id: *id, cause: cause.clone(), rule: rule.clone() }
+    }
+}
+
+/// What a node says of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It is applied at an index.
+    Done(u64),
+    /// Nothing was proposed, and nothing will be.
+    Refused,
+    /// It may be applied or not.
+    Unknown,
+}
+
 /// Something that was seen.
 pub(crate) enum Fact<'a> {
-    /// A sensor's pipeline handed an archive to its spool.
-    Offered { sensor: u64, content: u64 },
+    /// A sensor saw a frame; its number is its own over all the sensor's runs.
+    Captured { sensor: u64, number: u64 },
+    /// A sensor's pipeline handed an archive to its spool: so many events, about these frames.
+    Offered { sensor: u64, content: u64, events: u32, frames: &'a [u64] },
+    /// A sensor's spool says that it has refused so many events since it started.
+    Declared { sensor: u64, refused: u64 },
+    /// A sensor's power was cut.
+    Down { sensor: u64 },
     /// The sensor's ledger says that it is durable.
     Emitted(Batch),
     /// The sensor's ledger says that it was acknowledged.
@@ -57,6 +90,14 @@ pub(crate) enum Fact<'a> {
     ReadBegan { read: u64 },
     /// It was answered as of an index.
     ReadEnded { read: u64, node: u64, index: u64 },
+    /// What was said to who proposed the command of this number.
+    Answered { number: u64, answer: Answer },
+    /// A node applied that command at an index.
+    CarriedOut { number: u64, index: u64 },
+    /// A wall clock jumped.
+    Jumped,
+    /// The findings of a node's state.
+    Findings { node: u64, alerts: &'a [Alert] },
     /// A node stopped by itself; `retired` says that it is no member any more.
     Stopped { node: u64, why: &'a str, retired: bool },
     /// Tasks panicked.
@@ -66,15 +107,22 @@ pub(crate) enum Fact<'a> {
 }
 
 /// How a run ended.
+#[derive(Default)]
 pub(crate) struct Ending {
     /// Applied index and digest by node.
     pub(crate) nodes: BTreeMap<u64, (u64, Digest)>,
+    /// The findings by node.
+    pub(crate) alerts: BTreeMap<u64, Vec<Alert>>,
+    /// Who the nodes say votes.
+    pub(crate) voters: BTreeSet<Vec<u64>>,
     /// Who the nodes say leads.
     pub(crate) leaders: BTreeSet<Option<u64>>,
     /// What the sensors still hold, in batches.
     pub(crate) held: usize,
     /// Members that do not run.
     pub(crate) missing: usize,
+    /// Whether a change of the membership has not come to its end.
+    pub(crate) changing: bool,
 }
 
 pub(crate) struct Judge {
@@ -112,7 +160,11 @@ impl Judge {
     }
 
     pub(crate) fn count(&mut self, what: &'static str) {
-        *self.counts.entry(what).or_default() += 1;
+        self.add(what, 1);
+    }
+
+    pub(crate) fn add(&mut self, what: &'static str, more: u64) {
+        *self.counts.entry(what).or_default() += more;
     }
 
     pub(crate) fn note(&self, what: std::fmt::Arguments<'_>) {

@@ -6,12 +6,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod client;
 mod clock;
 mod dice;
 mod disk;
 mod host;
 mod invariants;
 mod judge;
+mod least;
 mod link;
 mod log;
 mod nemesis;

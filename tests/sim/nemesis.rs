@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::dice::Dice;
 use crate::host::Role;
+use crate::judge::Fact;
 use crate::network::{HostId, Weather};
 use crate::operator::Operator;
 use crate::world::World;
@@ -71,6 +72,34 @@ const KINDS: [Kind; 17] = [
     Kind::Return,
 ];
 
+impl Kind {
+    /// Its name in the counts.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Crash => "node crashes",
+            Self::CrashLeader => "leader crashes",
+            Self::CrashAll => "crashes of all nodes",
+            Self::CrashSensor => "sensor crashes",
+            Self::Fuse => "fuses",
+            Self::Cut => "cuts both ways",
+            Self::CutOneWay => "cuts one way",
+            Self::Isolate => "nodes isolated",
+            Self::IsolateLeader => "leaders isolated",
+            Self::Storm => "storms",
+            Self::Break => "links broken",
+            Self::Jump => "clock jumps",
+            Self::Freeze => "nodes frozen",
+            Self::HandOver => "hand-overs",
+            Self::LoseDisk => "disks lost",
+            Self::Resize => "resizes",
+            Self::Return => "returns of removed nodes",
+        }
+    }
+}
+
+/// What is said where a fault finds nothing to strike.
+pub(crate) const NOTHING: &str = "nothing to do";
+
 /// Wall clocks jump by a minute, an hour, a year, or to 1970 and before, in seconds.
 const JUMPS: [i64; 8] = [60, -60, 3_600, -3_600, 31_536_000, -31_536_000, -1_767_225_600, 5];
 
@@ -125,9 +154,16 @@ impl Nemesis {
             let node = self.node(world);
             world.read(node);
         }
+        if self.dice.chance(10) {
+            let node = self.node(world);
+            world.propose(node);
+        }
         if world.now >= self.next && world.now < self.over {
             let kind = self.dice.pick(&self.kinds);
             let what = self.strike(world, kind);
+            if what != NOTHING {
+                world.judge.lock().count(kind.name());
+            }
             let line = format!("{:>9.3} {kind:?} {what}", world.now.as_secs_f64());
             world.note(format_args!("nemesis {kind:?} {what}"));
             self.done.push(line);
@@ -138,6 +174,7 @@ impl Nemesis {
     /// Undoes everything.
     pub(crate) fn make_peace(&mut self, world: &mut World) {
         world.note(format_args!("nemesis rests"));
+        self.after_fuses(world);
         for undo in std::mem::take(&mut self.undo).into_values() {
             self.undo(world, undo);
         }
@@ -245,6 +282,7 @@ impl Nemesis {
             let Role::Sensor { disk, .. } = &world.hosts[&sensor].role else { continue };
             let dead = disk.lock().dead;
             if dead {
+                world.judge.lock().count("fuses burnt");
                 self.crash(world, sensor);
             }
         }
@@ -300,7 +338,7 @@ impl Nemesis {
         let links: Vec<_> = network.links.values().map(Arc::clone).collect();
         drop(network);
         if links.is_empty() {
-            return "none".to_owned();
+            return NOTHING.to_owned();
         }
         let link = &links[self.dice.below(links.len() as u64) as usize];
         let byte = self.dice.between(0..200);
@@ -313,6 +351,7 @@ impl Nemesis {
         let host = self.dice.pick(&all);
         let seconds = self.dice.pick(&JUMPS);
         world.hosts[&host].skew.store(seconds * 1_000, Ordering::Relaxed);
+        world.judge.lock().tell(&Fact::Jumped);
         format!("{host} to {seconds} s")
     }
 
@@ -330,7 +369,7 @@ impl Nemesis {
         let gone: Vec<_> = world.retired.iter().copied().collect();
         let back: Vec<_> = gone.into_iter().filter(|id| world.hosts.contains_key(id)).collect();
         if back.is_empty() {
-            return "nobody".to_owned();
+            return NOTHING.to_owned();
         }
         let back = self.dice.pick(&back);
         world.start(back);

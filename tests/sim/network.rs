@@ -84,6 +84,10 @@ pub(crate) struct Network {
     /// From whom nothing gets to whom.
     pub(crate) cuts: BTreeSet<(HostId, HostId)>,
     pub(crate) delivered: u64,
+    /// What was done to parcels how often.
+    pub(crate) counts: BTreeMap<&'static str, u64>,
+    /// The last parcel that arrived, by its two ends.
+    latest: BTreeMap<(HostId, HostId), u64>,
     parcels: BTreeMap<(Duration, u64), Parcel>,
     sent: u64,
     dice: Dice,
@@ -98,6 +102,8 @@ impl Network {
             links: BTreeMap::new(),
             cuts: BTreeSet::new(),
             delivered: 0,
+            counts: BTreeMap::new(),
+            latest: BTreeMap::new(),
             parcels: BTreeMap::new(),
             sent: 0,
             dice,
@@ -110,8 +116,31 @@ impl Network {
     }
 
     pub(crate) fn delay(&mut self) -> Duration {
-        let delay = self.weather.delay.clone();
-        self.dice.millis(delay)
+        let delay = self.dice.millis(self.weather.delay.clone());
+        if delay > Duration::from_millis(Weather::FAIR.delay.end) {
+            self.count("parcels delayed");
+        }
+        delay
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+
+    /// Takes note of a parcel that met a cut, or arrived.
+    fn note_passage(&mut self, ends: (HostId, HostId), number: u64, cut: bool) {
+        if cut {
+            let both_ways = self.is_cut(ends.1, ends.0);
+            self.count(if both_ways {
+                "parcels cut off both ways"
+            } else {
+                "parcels cut off one way"
+            });
+        } else if self.latest.get(&ends).is_some_and(|latest| *latest > number) {
+            self.count("parcels overtaken");
+        } else {
+            self.latest.insert(ends, number);
+        }
     }
 
     /// Puts a parcel on its way.
@@ -134,9 +163,10 @@ impl Network {
         while let Some(((due, _), _)) = self.parcels.first_key_value()
             && *due <= now
         {
-            let Some((_, parcel)) = self.parcels.pop_first() else { return };
+            let Some(((_, number), parcel)) = self.parcels.pop_first() else { return };
             let Parcel { from, to, what, bytes, stubborn, deliver } = parcel;
             let cut = self.is_cut(from, to);
+            self.note_passage((from, to), number, cut);
             if cut && stubborn {
                 let again = now + self.dice.millis(AGAIN);
                 self.sent += 1;
@@ -158,6 +188,7 @@ impl Network {
         let at = clock::now() + self.delay();
         let what = (name(&call.0), digest(&call.0));
         if self.dice.chance(self.weather.loss) {
+            self.count("calls lost");
             if self.dice.chance(500) {
                 let lost = Err(CallError::Lost("the connection was lost".to_owned()));
                 self.send(at, (ends.1, ends.0), ("lost", what.1), false, |_| {
@@ -166,7 +197,10 @@ impl Network {
             }
             return;
         }
-        if self.dice.chance(self.weather.twice) {
+        // A stream of QUIC carries a call at most once; that Raft and the batches bear more is asked of
+        // them all the same, of a command it cannot be.
+        if what.0 != "propose" && self.dice.chance(self.weather.twice) {
+            self.count("calls twice");
             let (again, copy) = (at + self.delay() * 4, call.clone());
             self.send(again, ends, ("copy", what.1), false, move |network| {
                 network.knock(ends, copy, None);
@@ -190,11 +224,12 @@ impl Network {
     /// The answer to a call of `to`.
     pub(crate) fn answer(&mut self, ends: (HostId, HostId), bytes: Bytes, answer: Answer) {
         let at = clock::now() + self.delay();
-        if !self.dice.chance(self.weather.loss) {
-            self.send(at, ends, ("answer", digest(&bytes)), false, |_| {
-                drop(answer.send(Ok(bytes)));
-            });
+        if self.dice.chance(self.weather.loss) {
+            return self.count("answers lost");
         }
+        self.send(at, ends, ("answer", digest(&bytes)), false, |_| {
+            drop(answer.send(Ok(bytes)));
+        });
     }
 }
 

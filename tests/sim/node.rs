@@ -22,14 +22,15 @@ use wardmesh_aggregator::replica::{Replica, Rows};
 use wardmesh_aggregator::state::command::{Action, Command};
 use wardmesh_aggregator::state::effects::AppliedBatch;
 use wardmesh_aggregator::state::receipt::{BatchReceipt, Receipt};
-use wardmesh_common::id::NodeId;
+use wardmesh_common::id::{NodeId, TenantId};
 use wardmesh_common::space::{Limits, Room, Space};
 use wardmesh_common::time::Timestamp;
 use wardmesh_common::tls::authority::Authority;
 use wardmesh_common::tls::{Identity, Principal};
 
+use crate::client;
 use crate::dice::Dice;
-use crate::judge::{Applied, Fact, Judge};
+use crate::judge::{Alert, Applied, Fact, Judge};
 use crate::log::{LogDisk, SimLog};
 use crate::network::{Door, Inbound, Shared, Wire};
 use crate::plant::Plant;
@@ -56,6 +57,14 @@ pub(crate) struct Up {
     pub(crate) replica: Arc<Replica<NoRows>>,
     /// Why it stopped, once it has.
     pub(crate) stopped: Arc<OnceLock<String>>,
+}
+
+impl Up {
+    /// The findings of its state.
+    pub(crate) fn alerts(&self) -> Vec<Alert> {
+        let state = self.replica.state();
+        state.findings(&TenantId::default_tenant(), None).map(Alert::from).collect()
+    }
 }
 
 /// A running node, once it has started.
@@ -109,7 +118,11 @@ impl Witness {
             _ => None,
         };
         let frames = taken(command, receipt);
-        self.judge.lock().applied(self.node, &applied, frames, skipped);
+        let mut judge = self.judge.lock();
+        judge.applied(self.node, &applied, frames, skipped);
+        if let Some(number) = command.and_then(|command| client::number(&command.action)) {
+            judge.tell(&Fact::CarriedOut { number, index });
+        }
     }
 }
 
@@ -221,6 +234,7 @@ fn settings(start: &Start) -> Settings {
         lease_reads: false,
         compaction: start.compaction,
         archived_through: Arc::new(|| u64::MAX),
+        unarchived_bytes: Arc::new(|| 0),
         space: Arc::new(Space::told_by(folder, limits, Box::new(|_| Some(Room::UNKNOWN)))),
     }
 }

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use wardmesh_aggregator::raft::rpc::{Change, ChangeError, Changed, Role};
 
 use crate::dice::Dice;
+use crate::nemesis::NOTHING;
 use crate::network::HostId;
 use crate::node;
 use crate::world::{NODES, World};
@@ -62,12 +63,11 @@ impl Operator {
 
     pub(crate) fn lose_disk(&mut self, world: &mut World) -> String {
         if self.task.is_some() || self.next > node::IDS {
-            return "not now".to_owned();
+            return NOTHING.to_owned();
         }
         let lost = self.dice.pick(&world.nodes());
         world.crash(lost);
         world.scrap(lost);
-        world.judge.lock().count("disks lost");
         let address = self.fresh(world);
         self.begin(Change::Replace { node: lost, address }, Some(lost))
     }
@@ -75,7 +75,7 @@ impl Operator {
     pub(crate) fn resize(&mut self, world: &mut World) -> String {
         let members = world.nodes();
         if self.task.is_some() || self.next > node::IDS {
-            return "not now".to_owned();
+            return NOTHING.to_owned();
         }
         let grow = members.len() as u64 == NODES
             || ((members.len() as u64) < MOST && self.dice.chance(500));

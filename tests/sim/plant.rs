@@ -13,4 +13,8 @@ pub(crate) enum Plant {
     SpoolNotSynced,
     /// A local read is called linearizable.
     StaleReads,
+    /// A sensor loses a frame on its way into a batch and says nothing.
+    FrameLost,
+    /// What was not done is called done.
+    FalseSuccess,
 }

@@ -52,3 +52,13 @@ fn a_spool_that_was_not_synced_is_noticed() {
 fn a_stale_read_is_noticed() {
     one_of(&found(Plant::StaleReads), &["I8"]);
 }
+
+#[test]
+fn a_frame_that_was_lost_is_missed() {
+    one_of(&found(Plant::FrameLost), &["I5"]);
+}
+
+#[test]
+fn a_false_success_is_noticed() {
+    one_of(&found(Plant::FalseSuccess), &["I9"]);
+}

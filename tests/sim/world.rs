@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ use crate::clock;
 use crate::dice::Dice;
 use crate::disk::SensorDisk;
 use crate::host::{Host, Role};
-use crate::judge::Judge;
+use crate::judge::{Fact, Judge};
 use crate::log::LogDisk;
 use crate::nemesis::Nemesis;
 use crate::network::{HostId, Network, SENSORS_FROM};
@@ -71,12 +71,13 @@ pub(crate) struct World {
     pub(crate) network: crate::network::Shared,
     pub(crate) judge: Arc<Mutex<Judge>>,
     pub(crate) dice: Dice,
-    plan: Plan,
+    pub(crate) plan: Plan,
     /// Where nodes have what lies in files.
     files: TempDir,
     trace: trace::Shared,
     leading: BTreeMap<HostId, (u64, u64)>,
     reads: u64,
+    pub(crate) proposals: u64,
     compaction: Compaction,
     /// Nodes that are no members any more; their machines may be up.
     pub(crate) retired: BTreeSet<HostId>,
@@ -124,6 +125,7 @@ impl World {
             trace,
             leading: BTreeMap::new(),
             reads: 0,
+            proposals: 0,
             compaction: compaction(&mut dice.fork(4)),
             retired: BTreeSet::new(),
             leaving: None,
@@ -137,8 +139,8 @@ impl World {
         for id in SENSORS_FROM..SENSORS_FROM + sensors {
             let disk = Arc::new(Mutex::new(SensorDisk::default()));
             disk.lock().lies = plan.plant == Some(Plant::SpoolNotSynced);
-            let (seen, busy) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(true)));
-            world.hosts.insert(id, Host::new(Role::Sensor { disk, seen, busy }));
+            let tap = Arc::new(sensor::Tap::new(&mut dice.fork(id), plan.plant));
+            world.hosts.insert(id, Host::new(Role::Sensor { disk, tap }));
         }
         world
     }
@@ -183,7 +185,7 @@ impl World {
                     network.lock().doors.insert(id, door);
                 }));
             }
-            Role::Sensor { disk, seen, busy } => {
+            Role::Sensor { disk, tap } => {
                 let mut addresses: Vec<_> =
                     (1..=node::IDS).map(|node| format!("node-{node}:4433")).collect();
                 dice.fork(3).shuffle(&mut addresses);
@@ -194,8 +196,7 @@ impl World {
                     network,
                     judge,
                     addresses,
-                    seen: Arc::clone(seen),
-                    busy: Arc::clone(busy),
+                    tap: Arc::clone(tap),
                 };
                 host.spawn(sensor::run(start));
             }
@@ -228,10 +229,15 @@ impl World {
                 }
                 lost
             }
-            Role::Sensor { disk, .. } => disk.lock().crash(&mut self.dice),
+            Role::Sensor { disk, .. } => {
+                self.judge.lock().tell(&Fact::Down { sensor: id });
+                disk.lock().crash(&mut self.dice)
+            }
         };
         self.trace.lock().note(self.now, format_args!("crash {id}, {lost} writes lost"));
-        self.judge.lock().count("crashed");
+        let mut judge = self.judge.lock();
+        judge.count("crashed");
+        judge.add("writes lost", lost as u64);
     }
 
     /// The members.
@@ -293,7 +299,13 @@ fn compaction(dice: &mut Dice) -> Compaction {
     let snapshot_entries = dice.pick(&[10, 30, 100, 1_000_000]);
     let keep_entries = dice.pick(&[0, 5, 50]);
     let laggard_entries = dice.pick(&[5, 50, 1_000]);
-    Compaction { snapshot_entries, snapshot_bytes: 1 << 40, keep_entries, laggard_entries }
+    Compaction {
+        snapshot_entries,
+        snapshot_bytes: 1 << 40,
+        keep_entries,
+        laggard_entries,
+        laggard_bytes: 1 << 40,
+    }
 }
 
 /// The commands that make the sensors known.

@@ -65,7 +65,10 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Builds a snapshot of this node's state and purges its log as far as the settings allow; the
     /// last log index in the snapshot.
-    fn snapshot(&self) -> BoxFuture<'_, u64>;
+    ///
+    /// # Errors
+    /// [`ProposeError::DiskFull`] where there is no room for it.
+    fn snapshot(&self) -> BoxFuture<'_, Result<u64, ProposeError>>;
 
     /// All metrics as Prometheus text (OpenMetrics 1.0).
     fn render_metrics(&self) -> String;

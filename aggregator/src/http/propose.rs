@@ -21,7 +21,7 @@ impl Api {
         self.backend.propose(action).await.map_err(|error| self.failed(&error))
     }
 
-    fn failed(&self, error: &ProposeError) -> Problem {
+    pub(super) fn failed(&self, error: &ProposeError) -> Problem {
         let detail = format!("{error}.");
         match error {
             ProposeError::NoLeader if self.backend.state().cluster().is_none() => {

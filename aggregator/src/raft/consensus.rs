@@ -181,8 +181,11 @@ impl Consensus {
     }
 
     /// Builds a snapshot now and purges the log as far as the settings allow.
-    pub async fn snapshot_and_purge(&self) {
-        upkeep::snapshot_and_purge(&self.node).await;
+    ///
+    /// # Errors
+    /// [`Unavailable::DiskFull`] where there is no room for one; the log is purged all the same.
+    pub async fn snapshot_and_purge(&self) -> Result<(), Unavailable> {
+        upkeep::snapshot_and_purge(&self.node, &self.log).await
     }
 
     /// Stops this node with a reason: what is on its disk is not what it wrote.

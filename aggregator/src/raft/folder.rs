@@ -4,6 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+/// For `map_err`: names the file or folder in what the disk answers.
+pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> io::Error {
+    move |cause| io::Error::new(cause.kind(), format!("{}: {cause}", path.display()))
+}
+
 /// Makes a folder and those above it, each synced into the one it lies in. Blocking.
 ///
 /// # Errors
@@ -17,10 +22,16 @@ pub(super) fn make(folder: &Path) -> io::Result<()> {
         make(above)?;
     }
     match fs::create_dir(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(at(folder)(error));
+        }
         _ => {}
     }
-    File::open(above.unwrap_or(Path::new(".")))?.sync_all()
+    sync(above.unwrap_or(Path::new(".")))
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(at(folder))
 }
 
 /// Writes a line into a file, all of it or nothing, over what it held; the folder is made. Blocking.
@@ -30,11 +41,14 @@ pub(super) fn make(folder: &Path) -> io::Result<()> {
 pub(super) fn write_line(folder: &Path, name: &str, line: &str) -> io::Result<()> {
     make(folder)?;
     let temporary = folder.join(format!("{name}.tmp"));
-    let mut file = File::create(&temporary)?;
-    writeln!(file, "{line}")?;
-    file.sync_all()?;
-    fs::rename(&temporary, folder.join(name))?;
-    File::open(folder)?.sync_all()
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        writeln!(file, "{line}")?;
+        file.sync_all()?;
+        fs::rename(&temporary, folder.join(name))
+    };
+    write().map_err(at(&temporary))?;
+    sync(folder)
 }
 
 #[cfg(test)]
@@ -51,6 +65,9 @@ mod tests {
         make(&folder).unwrap();
         assert!(folder.is_dir());
         fs::write(above.path().join("file"), "").unwrap();
-        assert!(make(&above.path().join("file/log")).is_err());
+        let refused = make(&above.path().join("file/log")).unwrap_err().to_string();
+        assert!(refused.contains("file"), "{refused}");
+        let refused = write_line(&above.path().join("file"), "mark", "1").unwrap_err().to_string();
+        assert!(refused.contains("file"), "{refused}");
     }
 }

@@ -14,7 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use raft_log::RaftLog;
 use raft_log::api::raft_log_writer::RaftLogWriter;
 use wardmesh_common::fault::{Fault, planted};
-use wardmesh_common::space::{Level, Space};
+use wardmesh_common::space::{Level, Space, is_full};
 
 use super::types::{Entry, LogId, TypeConfig, Vote};
 use super::{REPLACE, folder};
@@ -137,7 +137,7 @@ impl LogStore {
         self.sync()?;
         mark.write(end).inspect_err(|error| {
             // A later note says the same.
-            if error.kind() != ErrorKind::StorageFull {
+            if !is_full(error) {
                 let what = "how long the Raft log is cannot be written to disk";
                 (self.fatal)(&format!("{what}: {error}"));
             }
@@ -163,6 +163,37 @@ impl LogStore {
 
     fn is_spent(&self) -> bool {
         self.space.as_ref().is_some_and(|space| space.level() == Level::Spent)
+    }
+
+    /// Whether a folder holds a log that was opened once: its first file is made, and its folder
+    /// synced, before anything is promised. Blocking.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn is_in(folder: &Path) -> io::Result<bool> {
+        let entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        Ok(paths.iter().any(|path| path.extension().is_some_and(|extension| extension == "wal")))
+    }
+
+    /// Whether anything was written: a vote or an entry.
+    #[must_use]
+    pub fn is_begun(&self) -> bool {
+        let log = self.log.read();
+        log.log_state().vote().is_some() || log.log_state().last().is_some()
+    }
+
+    /// Bytes of the entries from `index` on, as their share of all that are kept.
+    #[must_use]
+    pub fn bytes_from(&self, index: u64) -> u64 {
+        let Range { start, end } = self.kept();
+        let (all, asked) = (end.saturating_sub(start), end.saturating_sub(index.max(start)));
+        let bytes = u128::from(self.size_on_disk()) * u128::from(asked) / u128::from(all.max(1));
+        u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
     /// Indexes of the entries that are kept; empty if there are none.

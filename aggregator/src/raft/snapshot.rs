@@ -148,8 +148,9 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// Opens the folder, which is made if it is missing, removes what was never finished, and reads
-    /// all of the newest snapshot. Blocking.
+    /// Opens the folder, which is made if it is missing, removes what was never finished, also what was
+    /// received of a snapshot that is no newer than one that is here, and reads all of the newest.
+    /// Blocking.
     ///
     /// # Errors
     /// The disk's; `InvalidData` with file and offset if the newest is damaged; `Unsupported` if a
@@ -158,7 +159,7 @@ impl Snapshots {
         folder::make(folder)?;
         for path in incoming::unfinished(folder)? {
             tracing::info!(file = %path.display(), "removing a snapshot that was never finished");
-            fs::remove_file(path)?;
+            fs::remove_file(&path).map_err(|error| name(&path, error))?;
         }
         let newest = complete(folder)?.pop();
         let newest = newest.map(|(_, path)| SnapshotFile::verified(path, None)).transpose();
@@ -169,6 +170,11 @@ impl Snapshots {
                 kind => io::Error::new(kind, format!("{error}; {REPLACE}")),
             }
         })?;
+        let reached = newest.as_ref().and_then(|newest| newest.meta.last_log_id);
+        for path in incoming::overtaken(folder, reached.as_ref())? {
+            tracing::info!(file = %path.display(), "removing a received snapshot that is too old");
+            fs::remove_file(&path).map_err(|error| name(&path, error))?;
+        }
         let folder = folder.to_owned();
         Ok(Self { folder, current: Mutex::new(newest), drafts: AtomicU64::new(0) })
     }
@@ -199,7 +205,7 @@ impl Snapshots {
         let mut complete = complete(&self.folder)?;
         complete.truncate(complete.len().saturating_sub(KEPT));
         for (_, path) in complete {
-            fs::remove_file(path)?;
+            fs::remove_file(&path).map_err(|error| name(&path, error))?;
         }
         let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
         synced.map_err(|error| name(&self.folder, error))?;
@@ -229,8 +235,8 @@ fn parse_name(stem: &str) -> Option<Option<LogId>> {
 
 fn files(folder: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
+    for entry in fs::read_dir(folder).map_err(|error| name(folder, error))? {
+        let path = entry.map_err(|error| name(folder, error))?.path();
         if path.extension().is_some_and(|e| e == extension) {
             found.push(path);
         }

@@ -15,8 +15,9 @@ use tokio::sync::watch;
 use wardmesh_common::id::{ClusterId, NodeId};
 use wardmesh_common::time::Timestamp;
 
-use super::folder;
+use super::log_store::LogStore;
 use super::rpc::{Failure, Request, Sender};
+use super::{REPLACE, folder};
 
 /// The mark that names the cluster of an admitted volume.
 const ADMITTED: &str = "cluster-id";
@@ -81,6 +82,41 @@ impl Standing {
         self.admitted.store(true, Ordering::Release);
         self.claimed.store(false, Ordering::Release);
         Ok(())
+    }
+
+    /// Why a volume whose log this is must not start, before that is opened; what was opened once
+    /// leaves a file there. Blocking.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(in crate::raft) fn lost_log(&self, log: &Path) -> io::Result<Option<String>> {
+        let Some(cluster) = self.cluster() else { return Ok(None) };
+        let lost = !LogStore::is_in(log)?;
+        Ok(lost.then(|| {
+            format!(
+                "node {} belongs to cluster {cluster} ({}), but its Raft log is gone: {} holds none. \
+                 What it voted and took there binds it: started without, it could vote a second \
+                 time in the same term. Put the log back if you have all of it; else {REPLACE}: it \
+                 needs a new node id",
+                self.own,
+                self.data.join(ADMITTED).display(),
+                log.display()
+            )
+        }))
+    }
+
+    /// Why a volume must not start that holds a log, but not of which cluster.
+    pub(in crate::raft) fn lost_mark(&self, log: &LogStore) -> Option<String> {
+        let lost = self.cluster().is_none() && log.is_begun();
+        lost.then(|| {
+            let mark = self.data.join(ADMITTED);
+            format!(
+                "node {} has a Raft log, but not of which cluster: {} is missing. Copy that file \
+                 from the volume of another node of its cluster",
+                self.own,
+                mark.display()
+            )
+        })
     }
 
     /// The volume holds a log or a vote already.
@@ -172,7 +208,7 @@ fn read(path: &Path) -> io::Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text.trim().to_owned())),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(cause) => Err(cause),
+        Err(cause) => Err(folder::at(path)(cause)),
     }
 }
 
@@ -226,6 +262,27 @@ mod tests {
             let refusal = standing.refusal(from(node, 6), &Request::Status);
             assert!(matches!(refusal, Some(Failure::Refused(_))), "{refusal:?}");
         }
+    }
+
+    #[test]
+    fn a_volume_that_lost_its_log_or_its_mark_does_not_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("raft/log");
+        let standing = Standing::open(folder.path(), 2).unwrap().unwrap();
+        assert_eq!(standing.lost_log(&log).unwrap(), None, "it promised nothing");
+        standing.admit(ClusterId([5; 16])).unwrap();
+        for made in [false, true] {
+            if made {
+                folder::make(&log).unwrap();
+            }
+            let why = standing.lost_log(&log).unwrap().unwrap();
+            for said in ["cluster-id", "raft/log", "new node id", "docs/operations.md"] {
+                assert!(why.contains(said), "{why}");
+            }
+        }
+        // Opened, and nothing written yet: as after a crash right behind the admission.
+        let store = LogStore::open(&log, std::sync::Arc::new(|why| panic!("{why}"))).unwrap();
+        assert_eq!((standing.lost_log(&log).unwrap(), standing.lost_mark(&store)), (None, None));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use parking_lot::Mutex;
 use wardmesh_common::id::NodeId;
 use wardmesh_common::offload;
+use wardmesh_common::space::is_full;
 use wardmesh_common::time::Timestamp;
 
 use super::log_store::{Fatal, LogStore};
@@ -84,8 +85,8 @@ pub struct StateMachine {
 
 /// Whether it is the disk that failed, and not the bytes on it or the want of room.
 fn of_the_disk(cause: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidData, Other, StorageFull, UnexpectedEof, Unsupported};
-    !matches!(cause.kind(), InvalidData | Other | StorageFull | UnexpectedEof | Unsupported)
+    use io::ErrorKind::{InvalidData, Other, UnexpectedEof, Unsupported};
+    !is_full(cause) && !matches!(cause.kind(), InvalidData | Other | UnexpectedEof | Unsupported)
 }
 
 impl StateMachine {
@@ -220,7 +221,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
             let (written, again) = offload::run(write).await?;
             match written {
                 // The log goes on without it, and is not purged.
-                Err(cause) if cause.kind() == io::ErrorKind::StorageFull => {
+                Err(cause) if is_full(&cause) => {
                     tracing::warn!(%cause, "no room for a snapshot: trying again");
                 }
                 Err(cause) => {

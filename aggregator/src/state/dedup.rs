@@ -19,8 +19,11 @@ use super::receipt::{BatchReceipt, Watermark};
 use super::record::record;
 
 mod open;
+mod past;
 
 pub use open::OlderImage;
+pub use past::PastStart;
+pub(super) use past::{recall, remember};
 
 /// Chain hashes kept of a lane, and batches that it may have unanswered: what a sensor holds at or below
 /// the watermark without an image having been restored is no further back.
@@ -30,11 +33,16 @@ pub const WINDOW: usize = 32;
 /// A sensor that crashed sixteen times before it could drain loses the oldest, which is counted.
 pub const OPEN_EPOCHS_MAX: usize = 16;
 
-/// Closed starts that are remembered with their watermarks, so that none is ever opened again at zero:
-/// a spool that comes back with batches that were applied gets `Duplicate`. Dropping the oldest is safe: a start is closed when the sensor itself no longer holds it, so that only an image
-/// of the sensor from more than this many starts ago could send it once more, and such an image
-/// begins with a start of its own.
+/// Closed starts that stay with the sensor, so that a batch of them gets `Duplicate` at once: they are
+/// hashed with every batch. Those before them are remembered apart, as [`PastStart`].
 pub const TOMBSTONES_MAX: usize = 64;
+
+/// Past starts of one sensor that are remembered, so that none is ever opened again at zero: an older
+/// image of its disk may hold batches of any of them. A restart a day makes 4,096 in eleven years; some
+/// 250 bytes each are a MiB a sensor. Beyond it a start that nobody remembers is not opened, since what
+/// it holds may have been applied: its batches are answered [`Reason::PassedOver`] and become dead
+/// letters, kept and counted, and are never applied twice.
+pub const PAST_STARTS_MAX: u32 = 4_096;
 
 /// Closed starts that keep all their chain hashes; those before them keep the last one. They are hashed
 /// with every batch of the sensor.
@@ -156,9 +164,15 @@ pub struct Epochs {
     pub closed: Vec<Epoch>,
     /// The start that was heard of last for the first time.
     pub newest: u64,
+    /// Starts that are remembered as [`PastStart`]; at most [`PAST_STARTS_MAX`].
+    pub past: u32,
+    /// Starts that found no place there.
+    pub forgotten: u64,
+    /// Starts that the latest hello named and that are not opened, since they may have been forgotten.
+    pub refused: Vec<u64>,
 }
 
-record!(Epochs { open, closed, newest });
+record!(Epochs { open, closed, newest, past, forgotten, refused });
 
 /// Where a lane must go on from.
 pub(super) enum Passing {
@@ -195,7 +209,8 @@ impl Epochs {
         let open = self.open.iter().find(of);
         let rejected = |reason| Err(BatchReceipt::Rejected(reason));
         let Some(epoch) = open.or_else(|| self.closed.iter().find(of)) else {
-            return rejected(Reason::EpochClosed);
+            let refused = self.refused.contains(&header.epoch);
+            return rejected(if refused { Reason::PassedOver } else { Reason::EpochClosed });
         };
         let mark = epoch.mark(header.lane);
         if header.seq > mark.seq && open.is_none() {

@@ -26,12 +26,12 @@ impl State {
         let mac = party.mac.filter(|mac| mac.is_unicast());
         let identity = identities.choose(mac, ip, party.vlan, interface)?;
         let known = *self.identities.get(&identity)?;
-        let Some(ip) = ip.filter(|_| known.router) else { return Some(known.device) };
-        let router = self.devices.at(known.slot)?;
-        if router.has_ip(ip) {
-            return Some(known.device);
-        }
+        let device = self.devices.at(known.slot)?;
+        let Some(ip) = ip.filter(|ip| known.router && !device.has_ip(*ip)) else {
+            return Some(device.id);
+        };
         let guest = identities.choose(None, Some(ip), party.vlan, interface)?;
-        self.identities.get(&guest).map(|guest| guest.device)
+        let guest = self.identities.get(&guest)?;
+        self.devices.at(guest.slot).map(|guest| guest.id)
     }
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-use wardmesh_common::id::{ClusterId, DeviceId, FindingId, MintedId, NodeId, SiteId, TenantId};
-use wardmesh_common::map::{HashKey, Prehashed, ShardedMap, Slot};
+use wardmesh_common::id::{ClusterId, FindingId, MintedId, NodeId, SiteId, TenantId};
+use wardmesh_common::map::{HashKey, Lookup, Prehashed};
 use wardmesh_common::time::Timestamp;
 
 pub mod classify;
@@ -25,6 +25,7 @@ pub(crate) mod locate;
 mod merge;
 mod observe;
 mod order;
+mod pages;
 pub mod presence;
 mod raise;
 mod read;
@@ -47,11 +48,13 @@ mod update;
 mod words;
 
 use command::{Action, Command};
+use dedup::PastStart;
 use devices::Device;
 use digest::{Digest, Digests};
 use effects::Effects;
 use findings::{Cause, EventRef, Finding};
 use merge::Window;
+use pages::Slot;
 use receipt::{BatchReceipt, Receipt};
 use record::Record;
 use retired::RetiredNode;
@@ -80,12 +83,14 @@ pub struct State {
     findings: Table<Finding>,
     /// Nodes whose ids are never used again.
     retired: Table<RetiredNode>,
+    /// Starts of sensors that ended long ago.
+    past: Table<PastStart>,
     /// For sites with several sensors.
     windows: BTreeMap<(TenantId, SiteId), Arc<Window>>,
     /// Which device an identity is, by its keyed hash; follows from `devices`.
-    identities: ShardedMap<u128, Known, Prehashed>,
+    identities: Lookup<u128, Known, Prehashed>,
     /// Which finding a cause has; follows from `findings`.
-    causes: ShardedMap<Cause, FindingId>,
+    causes: Lookup<Cause, FindingId>,
     /// Findings that are neither resolved nor suppressed; follows from `findings`.
     pending_findings: usize,
     scratch: Scratch,
@@ -120,7 +125,6 @@ record::record!(Core {
 /// The device of an identity, and whether it is a router, which decides whose an address behind it is.
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    device: DeviceId,
     slot: Slot,
     router: bool,
 }
@@ -185,9 +189,10 @@ impl State {
             devices: Table::new(key),
             findings: Table::new(key),
             retired: Table::new(key),
+            past: Table::new(key),
             windows: BTreeMap::new(),
-            identities: ShardedMap::new(Prehashed),
-            causes: ShardedMap::new(key),
+            identities: Lookup::new(Prehashed),
+            causes: Lookup::new(key),
             pending_findings: 0,
             scratch: Scratch::default(),
         }
@@ -258,6 +263,7 @@ impl State {
         self.devices.close_command();
         self.findings.close_command();
         self.retired.close_command();
+        self.past.close_command();
     }
 
     /// Ends a command and keeps the digest after it.
@@ -269,6 +275,7 @@ impl State {
         self.sensors.settle(&mut row);
         self.devices.settle(&mut row);
         self.retired.settle(&mut row);
+        self.past.settle(&mut row);
         self.scratch.row = row;
         self.digests.push(Digest { index, value: self.sum() });
     }
@@ -281,6 +288,7 @@ impl State {
             self.devices.sum(),
             self.findings.sum(),
             self.retired.sum(),
+            self.past.sum(),
         ];
         let windows = self.windows.values().map(|window| window.sum());
         tables.into_iter().chain(windows).fold(self.core_hash(), u64::wrapping_add)

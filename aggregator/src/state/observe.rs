@@ -170,8 +170,8 @@ impl State {
         };
         let is_new = known.is_none();
         let Some(known) = known.or_else(|| self.discover(entry, place, run, at)) else { return };
-        run.tally.devices.push(known.device);
         let Some(device) = self.devices.at_mut(known.slot) else { return };
+        run.tally.devices.push(device.id);
         let sight = Sight {
             at,
             suspect,
@@ -187,7 +187,7 @@ impl State {
         let news = device.see(&sight);
         run.tally.arrivals += u64::from(news.arrived);
         if is_new || news.facets {
-            run.tally.refaceted.push(known.device);
+            run.tally.refaceted.push(device.id);
         }
         if device.router != routed {
             let known = Known { router: true, ..known };
@@ -207,7 +207,7 @@ impl State {
         }
         let origin = Origin { site: place.site, sensor: place.sensor, at, counts: !merged };
         if listen(device, &run.words, event, &served, origin) {
-            run.tally.refaceted.push(known.device);
+            run.tally.refaceted.push(device.id);
         }
     }
 
@@ -270,8 +270,8 @@ impl State {
         }
         let id = DeviceId(entry.mint());
         let (identity, hash) = (run.identities.current().clone(), run.identities.hash());
-        let slot = self.devices.insert(Device::new(id, identity, place.tenant, place, at))?;
-        let known = Known { device: id, slot, router: false };
+        let slot = self.devices.insert(Device::new(id, identity, place.tenant, place, at));
+        let known = Known { slot, router: false };
         self.identities.insert(hash, known);
         Some(known)
     }

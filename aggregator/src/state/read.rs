@@ -102,7 +102,7 @@ impl State {
         }
         let identity = Identity::Mac { tenant: tenant.clone(), mac };
         let known = self.identities.get(&identity.hash(self.hash_key()));
-        known.and_then(|known| self.device(tenant, known.device)).into_iter().collect()
+        known.and_then(|known| self.devices.at(known.slot)).into_iter().collect()
     }
 
     /// The devices that were seen under an IP address, at any site: those are different devices.

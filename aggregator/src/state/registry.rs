@@ -4,7 +4,7 @@ use wardmesh_common::id::SensorId;
 
 use super::State;
 use super::command::{DefineSite, Enrol, OpenEpoch, Skip};
-use super::dedup::{Epochs, Passing};
+use super::dedup::{Epochs, Passing, recall, remember};
 use super::receipt::{OpenedEpoch, Receipt};
 use super::sensors::{Sensor, clipped};
 use super::sites::Site;
@@ -146,7 +146,10 @@ impl State {
         if sensor.tenant != open.tenant {
             return refused(format!("sensor {id} was enrolled by another tenant"));
         }
-        if let Some(older) = sensor.epochs.open(open) {
+        recall(&self.past, sensor, open);
+        let (older, past) = sensor.epochs.open(open);
+        remember(&mut self.past, sensor, &past);
+        if let Some(older) = older {
             sensor.note_fork((older.epoch, older.tail), at, None);
         }
         sensor.version = clipped(&open.version).to_owned();

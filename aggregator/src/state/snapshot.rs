@@ -9,7 +9,7 @@
 
 use std::io::{self, Read, Write};
 
-use wardmesh_common::map::{HashKey, Prehashed, ShardedMap};
+use wardmesh_common::map::{HashKey, Lookup, Prehashed};
 
 use super::digest::Digests;
 use super::record::Record;
@@ -49,7 +49,48 @@ pub enum SnapshotError {
     },
 }
 
+/// A state as it was: all that a snapshot needs, and not what follows from it.
+#[derive(Debug)]
+pub struct Picture(State);
+
+impl Picture {
+    /// The log index of the latest entry in it.
+    #[must_use]
+    pub fn applied(&self) -> u64 {
+        self.0.applied
+    }
+
+    /// As [`State::write`].
+    ///
+    /// # Errors
+    /// [`SnapshotError::Io`].
+    pub fn write(&self, to: &mut dyn Write) -> Result<(), SnapshotError> {
+        self.0.write(to)
+    }
+}
+
 impl State {
+    /// The state as it is now, at the cost of some thousand references.
+    #[must_use]
+    pub fn picture(&self) -> Picture {
+        Picture(Self {
+            core: self.core.clone(),
+            applied: self.applied,
+            digests: self.digests.clone(),
+            sites: self.sites.clone(),
+            sensors: self.sensors.clone(),
+            past: self.past.clone(),
+            devices: self.devices.clone(),
+            findings: self.findings.clone(),
+            retired: self.retired.clone(),
+            windows: self.windows.clone(),
+            identities: Lookup::new(Prehashed),
+            causes: Lookup::new(self.hash_key()),
+            pending_findings: 0,
+            scratch: Scratch::default(),
+        })
+    }
+
     /// Writes everything that is replicated.
     ///
     /// # Errors
@@ -65,6 +106,7 @@ impl State {
         write_table(to, &self.devices, &mut row)?;
         write_table(to, &self.findings, &mut row)?;
         write_table(to, &self.retired, &mut row)?;
+        write_table(to, &self.past, &mut row)?;
         to.write_all(&(self.windows.len() as u32).to_le_bytes())?;
         for (site, window) in &self.windows {
             write_row(to, site, &mut row)?;
@@ -100,9 +142,10 @@ impl State {
             devices: read_table(from, key, "devices", &mut row)?,
             findings: read_table(from, key, "findings", &mut row)?,
             retired: read_table(from, key, "retired nodes", &mut row)?,
+            past: read_table(from, key, "past starts", &mut row)?,
             windows: Default::default(),
-            identities: ShardedMap::new(Prehashed),
-            causes: ShardedMap::new(key),
+            identities: Lookup::new(Prehashed),
+            causes: Lookup::new(key),
             pending_findings: 0,
             scratch: Scratch::default(),
         };
@@ -132,7 +175,7 @@ impl State {
     fn index(&mut self) {
         let key = self.hash_key();
         for (slot, device) in self.devices.in_slots() {
-            let known = Known { device: device.id, slot, router: device.router };
+            let known = Known { slot, router: device.router };
             self.identities.insert(device.identity.hash(key), known);
         }
         for finding in self.findings.in_row_order() {

@@ -3,20 +3,20 @@
 //! A row that changes is hashed at the next [`Table::settle`], however many commands change it before;
 //! nothing else costs the digest.
 
-use std::hash::Hash;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use wardmesh_common::map::{HashKey, ShardedMap, Slot};
+use wardmesh_common::map::HashKey;
 
 use super::digest;
 use super::order::Order;
+use super::pages::{Pages, Slot};
 use super::record::Record;
 
 /// What a table holds.
 pub(super) trait Entity: Record + Clone {
     /// What names one among the others.
-    type Key: Clone + Ord + Hash;
+    type Key: Clone + Ord;
 
     /// The kind's number in the digest and in snapshots; never used again for another kind.
     const KIND: u8;
@@ -25,7 +25,7 @@ pub(super) trait Entity: Record + Clone {
     fn key(&self) -> Self::Key;
 }
 
-/// The entity is shared until it is written to: copying a shard copies references.
+/// The entity is shared until it is written to: copying a page copies references.
 #[derive(Clone, Debug)]
 struct Row<E> {
     entity: Arc<E>,
@@ -34,11 +34,11 @@ struct Row<E> {
     command: u64,
 }
 
-/// Rows of one kind. Cheap to clone: shards and order are shared until they are written to.
+/// Rows of one kind. Cheap to clone: pages and order are shared until they are written to.
 #[derive(Clone, Debug)]
 pub(super) struct Table<E: Entity> {
     key: HashKey,
-    rows: ShardedMap<E::Key, Row<E>>,
+    rows: Pages<Row<E>>,
     order: Order<E::Key>,
     /// Counts the commands; no part of what is agreed.
     command: u64,
@@ -53,7 +53,7 @@ pub(super) struct Table<E: Entity> {
 
 impl<E: Entity> Table<E> {
     pub(super) fn new(key: HashKey) -> Self {
-        let (rows, order) = (ShardedMap::new(key), Order::default());
+        let (rows, order) = (Pages::default(), Order::default());
         let (changed, stale) = (Vec::new(), Vec::new());
         Self { key, rows, order, command: 1, settled: 0, changed, stale, sum: 0 }
     }
@@ -63,7 +63,7 @@ impl<E: Entity> Table<E> {
     }
 
     pub(super) fn get(&self, key: &E::Key) -> Option<&E> {
-        self.rows.get(key).map(|row| row.entity.as_ref())
+        self.at(self.order.get(key)?)
     }
 
     /// The entity at a slot, where it stays: none is ever removed.
@@ -73,12 +73,12 @@ impl<E: Entity> Table<E> {
 
     /// The keyed hash of a settled entity.
     pub(super) fn hash_of(&self, key: &E::Key) -> Option<u64> {
-        self.rows.get(key).map(|row| row.hash)
+        self.rows.at(self.order.get(key)?).map(|row| row.hash)
     }
 
     /// The entity, to change: it will be hashed again.
     pub(super) fn get_mut(&mut self, key: &E::Key) -> Option<&mut E> {
-        let slot = self.rows.slot(key)?;
+        let slot = self.order.get(key)?;
         self.at_mut(slot)
     }
 
@@ -96,26 +96,24 @@ impl<E: Entity> Table<E> {
     }
 
     /// Adds an entity whose key is not there yet; one that is there is replaced. Returns its slot.
-    pub(super) fn insert(&mut self, entity: E) -> Option<Slot> {
+    pub(super) fn insert(&mut self, entity: E) -> Slot {
         let key = entity.key();
-        if let Some(slot) = self.rows.slot(&key) {
+        if let Some(slot) = self.order.get(&key) {
             if let Some(row) = self.at_mut(slot) {
                 *row = entity;
             }
-            return Some(slot);
+            return slot;
         }
-        let (entity, command) = (Arc::new(entity), self.command);
-        self.rows.insert(key.clone(), Row { entity, hash: 0, command });
-        let slot = self.rows.slot(&key)?;
-        self.order.insert(key);
+        let slot = self.rows.push(Row { entity: Arc::new(entity), hash: 0, command: self.command });
+        self.order.insert(key, slot);
         self.changed.push(slot);
         self.stale.push(slot);
-        Some(slot)
+        slot
     }
 
     /// All keys in order.
     pub(super) fn keys(&self) -> impl DoubleEndedIterator<Item = &E::Key> {
-        self.order.iter()
+        self.order.iter().map(|(key, _)| key)
     }
 
     /// Entities in the order of their keys, within bounds.
@@ -123,7 +121,7 @@ impl<E: Entity> Table<E> {
         &self,
         bounds: (Bound<E::Key>, Bound<E::Key>),
     ) -> impl DoubleEndedIterator<Item = &E> {
-        self.order.range(bounds).filter_map(|key| self.get(key))
+        self.order.range(bounds).filter_map(|(_, slot)| self.at(*slot))
     }
 
     /// What this command changed, in the order of the changes.
@@ -163,20 +161,19 @@ impl<E: Entity> Table<E> {
     /// The same sum, computed from nothing but the rows.
     #[cfg(test)]
     pub(super) fn sum_from_scratch(&self) -> u64 {
-        let rows = self.rows.values();
-        rows.fold(0, |sum, row| {
+        self.rows.iter().fold(0, |sum, (_, row)| {
             sum.wrapping_add(hash(self.key, row.entity.as_ref(), &mut Vec::new()))
         })
     }
 
     /// All entities with their slots.
     pub(super) fn in_slots(&self) -> impl Iterator<Item = (Slot, &E)> {
-        self.rows.slots().filter_map(|slot| Some((slot, self.at(slot)?)))
+        self.rows.iter().map(|(slot, row)| (slot, row.entity.as_ref()))
     }
 
     /// All entities in the rows' own order, which [`insert`](Self::insert) in that order restores.
     pub(super) fn in_row_order(&self) -> impl Iterator<Item = &E> {
-        self.rows.values().map(|row| row.entity.as_ref())
+        self.rows.iter().map(|(_, row)| row.entity.as_ref())
     }
 }
 

@@ -6,11 +6,12 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
+use wardmesh_common::space::Space;
 use wardmesh_common::time::Timestamp;
 
 use self::file::SealedFile;
@@ -27,6 +28,9 @@ pub use adopt::FileName;
 
 /// A file is sealed when it has as many bytes: large enough to be few, small enough to fetch anew.
 pub const FILE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What a file may be longer than that, bytes: its last entry with its rows, and its index block.
+const FILE_EXCESS_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Files kept open for reading, each with its index block (16 bytes an entry) in memory.
 const OPEN_FILES_MAX: usize = 8;
@@ -89,11 +93,13 @@ pub struct Archive {
     changing: Mutex<()>,
     /// The first entry that may be copied from the log; see [`Archive::go_on_from`].
     floor: AtomicU64,
+    /// The room on its volume, where that is watched.
+    space: OnceLock<Arc<Space>>,
 }
 
 impl Archive {
-    /// Opens a folder, makes it where there is none, removes unfinished files and checks the
-    /// header, index block and footer of all others.
+    /// Opens a folder, makes it where there is none, removes unfinished files, also fetched ones that
+    /// would bring nothing any more, and checks the header, index block and footer of all others.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] or [`StoreError::Misplaced`] for a file that must not be used,
@@ -118,6 +124,7 @@ impl Archive {
             }
         }
         files.sort_by_key(|file| file.first);
+        adopt::forget_useless(folder, &files)?;
         let overlap = files.windows(2).find(|pair| matches!(pair, [a, b] if b.first <= a.through));
         if let Some([_, file]) = overlap {
             let (path, what) = (file.path.clone(), "another file holds the same entries");
@@ -130,7 +137,37 @@ impl Archive {
             open: Mutex::default(),
             changing: Mutex::default(),
             floor: AtomicU64::new(0),
+            space: OnceLock::new(),
         })
+    }
+
+    /// From now on begins no file that does not fit on the volume above its reserve.
+    pub(super) fn watch(&self, space: Arc<Space>) {
+        // Only the first counts: an archive stays on its volume.
+        let _ = self.space.set(space);
+    }
+
+    /// Bytes that archiving the log through `through` would write, about: commands and as much for
+    /// their rows.
+    pub(super) fn lacks_bytes(&self, through: u64, log: &dyn CommandLog) -> u64 {
+        let next = self.next(log);
+        if next > through { 0 } else { log.bytes_from(next).saturating_mul(2) }
+    }
+
+    /// The first entry that is not archived and can be.
+    fn next(&self, log: &dyn CommandLog) -> u64 {
+        let next = self.archived_through().map_or(0, |archived| archived.saturating_add(1));
+        next.max(log.first()).max(self.floor.load(Ordering::Acquire))
+    }
+
+    /// That the next file fits.
+    fn room_for(&self, through: u64, log: &dyn CommandLog) -> Result<(), StoreError> {
+        let most = self.file_bytes.saturating_add(FILE_EXCESS_BYTES);
+        let bytes = self.lacks_bytes(through, log).min(most);
+        if self.space.get().is_none_or(|space| space.fits(bytes)) {
+            return Ok(());
+        }
+        Err(StoreError::Full { path: self.folder.clone(), bytes })
     }
 
     /// Entries below `first` came with a snapshot from another node: what the log still has of them
@@ -179,7 +216,8 @@ impl Archive {
     /// After a snapshot from another node the log may begin later; then so does the new file.
     ///
     /// # Errors
-    /// [`StoreError`]; what was sealed before it stays, and the next call goes on from there.
+    /// [`StoreError`], [`StoreError::Full`] before a file that would not fit; what was sealed before
+    /// it stays, and the next call goes on from there.
     pub(super) fn append(
         &self,
         through: u64,
@@ -188,12 +226,11 @@ impl Archive {
     ) -> Result<Option<u64>, StoreError> {
         let _changing = self.changing.lock();
         loop {
-            let archived = self.archived_through();
-            let next = archived.map_or(0, |archived| archived.saturating_add(1));
-            let next = next.max(log.first()).max(self.floor.load(Ordering::Acquire));
+            let (archived, next) = (self.archived_through(), self.next(log));
             if next > through || archived == Some(u64::MAX) {
                 return Ok(archived);
             }
+            self.room_for(through, log)?;
             let path = self.write(next, through, log, rows).inspect_err(|_| {
                 writer::discard(&self.folder, next);
             })?;

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use wardmesh_common::space::is_full;
+
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -15,6 +17,16 @@ pub enum StoreError {
         path: PathBuf,
         /// The operating system's answer.
         cause: io::Error,
+    },
+    /// The volume has no room for what is to be written; nothing was begun.
+    #[error(
+        "{path} has no room for {bytes} bytes above its reserve: free space or enlarge the volume"
+    )]
+    Full {
+        /// The folder.
+        path: PathBuf,
+        /// What would be written.
+        bytes: u64,
     },
     /// An archive file does not hold what was written.
     #[error(
@@ -86,6 +98,7 @@ impl From<StoreError> for io::Error {
     fn from(error: StoreError) -> Self {
         let kind = match &error {
             StoreError::Io { cause, .. } | StoreError::Log { cause, .. } => cause.kind(),
+            StoreError::Full { .. } => io::ErrorKind::StorageFull,
             _ => io::ErrorKind::Other,
         };
         Self::new(kind, error)
@@ -117,7 +130,7 @@ impl StoreError {
     #[must_use]
     pub fn is_of_the_disk(&self) -> bool {
         match self {
-            Self::Io { doing: "sync", cause, .. } => cause.kind() != io::ErrorKind::StorageFull,
+            Self::Io { doing: "sync", cause, .. } => !is_full(cause),
             _ => false,
         }
     }

@@ -182,7 +182,7 @@ impl<'a> Scan<'a> {
         let mut scratch = std::mem::take(&mut self.scratch);
         let read = opened(&frame, batch, &mut scratch)
             .map_err(|cause| StoreError::Entry { index, cause })
-            .map(|batched| self.take(index, batch, &batched, begin));
+            .and_then(|batched| self.take(index, batch, &batched, begin));
         self.scratch = scratch;
         read
     }
@@ -198,14 +198,15 @@ impl<'a> Scan<'a> {
         batch: &AppliedBatch,
         batched: &Batched<'_>,
         begin: u32,
-    ) -> ControlFlow<()> {
+    ) -> Result<ControlFlow<()>, StoreError> {
         for (position, archived) in (0..).zip(batched.events.iter()).skip(begin as usize) {
             let interface = batched.interface(archived);
             let device = self.sources.devices.device_of(batch, interface, archived);
             if !self.query.matches(archived.observed_at(), device) {
                 continue;
             }
-            let Some(event) = batched.event(position as usize) else { continue };
+            let event = batched.event(position as usize);
+            let event = event.ok_or_else(|| entry(index, "one of its events cannot be read"))?;
             let reference = EventRef { index, ordinal: batch.ordinal, position };
             self.page.events.push(StoredEvent {
                 reference,
@@ -221,10 +222,10 @@ impl<'a> Scan<'a> {
             });
             if self.page.events.len() == self.limit {
                 self.page.next = Some(reference);
-                return ControlFlow::Break(());
+                return Ok(ControlFlow::Break(()));
             }
         }
-        ControlFlow::Continue(())
+        Ok(ControlFlow::Continue(()))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
@@ -54,6 +55,24 @@ impl CommandLog for MemoryLog {
 
     fn first(&self) -> u64 {
         self.first.load(Ordering::SeqCst)
+    }
+
+    fn bytes_from(&self, index: u64) -> u64 {
+        self.entries.lock().range(index..).map(|(_, bytes)| bytes.len() as u64).sum()
+    }
+}
+
+impl CommandLog for Arc<Fleet> {
+    fn read(&self, index: u64) -> io::Result<Option<Bytes>> {
+        self.log.read(index)
+    }
+
+    fn first(&self) -> u64 {
+        self.log.first()
+    }
+
+    fn bytes_from(&self, index: u64) -> u64 {
+        self.log.bytes_from(index)
     }
 }
 

@@ -5,7 +5,7 @@
 //! except [`Index::commit`].
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
@@ -97,6 +97,8 @@ impl Progress {
 /// What the writer and its readers share.
 #[derive(Debug, Default)]
 struct Shared {
+    /// Where the index lies.
+    folder: PathBuf,
     progress: Mutex<Progress>,
     changed: Condvar,
     /// The room on its volume, where that is watched.
@@ -113,6 +115,15 @@ impl Shared {
 
     fn is_full(&self) -> bool {
         self.space.get().is_some_and(|space| space.level() < Level::Low)
+    }
+
+    /// A row cannot be read: where it lies.
+    fn damaged(&self) -> StoreError {
+        StoreError::Index(format!("a row in {} is damaged", self.folder.display()))
+    }
+
+    fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
     }
 }
 
@@ -134,7 +145,7 @@ impl Index {
     /// can be made.
     pub fn open(folder: &Path, expected: &Expected) -> Result<(Self, Rebuild), StoreError> {
         let (opened, rebuild) = opening::open(folder, expected)?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { folder: folder.to_owned(), ..Shared::default() });
         shared.update(|progress| progress.follow(&opened.meta));
         let writer = Writer::new((*opened.db).clone(), opened.meta, Arc::clone(&shared));
         let (messages, queue) = sync_channel(QUEUE_ENTRIES_MAX);
@@ -196,6 +207,17 @@ impl Index {
     /// Removes rows of entries below `below`, in the background.
     pub fn forget(&self, below: u64) {
         self.send(Message::Forget { below });
+    }
+
+    /// The same where it need not be waited for; whether it will be done.
+    pub fn try_forget(&self, below: u64) -> bool {
+        self.messages.as_ref().is_some_and(|m| m.try_send(Message::Forget { below }).is_ok())
+    }
+
+    /// The node stops: what finds no room is given up instead of waited for, and fed again after the
+    /// next start.
+    pub fn stopping(&self) {
+        self.shared.ending.store(true, Ordering::Release);
     }
 
     /// Waits until everything that was handed over is written. Not synced: it need not last.
@@ -274,7 +296,7 @@ impl Index {
             let entry = self.db.range(begin..=end.clone()).next();
             match entry.transpose().map_err(StoreError::index)? {
                 None => high = middle,
-                Some((key, value)) => match read(&key, &value).ok_or_else(damaged)? {
+                Some((key, value)) => match self.read(&key, &value)? {
                     (_, batch) if batch.received_at >= at => high = middle,
                     (place, _) => low = place.index.saturating_add(1),
                 },
@@ -301,7 +323,7 @@ impl Index {
         let mut next = from;
         for entry in self.db.range(first..=last) {
             let (key, value) = entry.map_err(StoreError::index)?;
-            let blocks = cover::blocks(&key, &value).ok_or_else(damaged)?;
+            let blocks = cover::blocks(&key, &value).ok_or_else(|| self.shared.damaged())?;
             let place =
                 |block: u64| Place { index: block.saturating_mul(key::BLOCK_ENTRIES), ordinal: 0 };
             // Rows may overlap, and the first may end before the place that is asked for.
@@ -314,6 +336,12 @@ impl Index {
         Ok(())
     }
 
+    fn read(&self, key: &IVec, value: &IVec) -> Result<(Place, AppliedBatch), StoreError> {
+        let read = key::read_batch(key)
+            .and_then(|(tenant, place)| Some((place, row::decode(tenant, place.ordinal, value)?)));
+        read.ok_or_else(|| self.shared.damaged())
+    }
+
     fn visit_range(
         &self,
         tenant: &TenantId,
@@ -323,7 +351,7 @@ impl Index {
     ) -> Result<ControlFlow<()>, StoreError> {
         for entry in self.db.range(key::batch(tenant, from)..key::batch(tenant, until)) {
             let (key, value) = entry.map_err(StoreError::index)?;
-            let (place, batch) = read(&key, &value).ok_or_else(damaged)?;
+            let (place, batch) = self.read(&key, &value)?;
             if visitor(place.index, batch)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -332,18 +360,9 @@ impl Index {
     }
 }
 
-fn damaged() -> StoreError {
-    StoreError::Index("a row of it is damaged".to_owned())
-}
-
-fn read(key: &IVec, value: &IVec) -> Option<(Place, AppliedBatch)> {
-    let (tenant, place) = key::read_batch(key)?;
-    Some((place, row::decode(tenant, place.ordinal, value)?))
-}
-
 impl Drop for Index {
     fn drop(&mut self) {
-        self.shared.ending.store(true, Ordering::Release);
+        self.stopping();
         drop(self.messages.take());
         drop(self.writer.take().map(JoinHandle::join));
     }

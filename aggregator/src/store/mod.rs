@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use wardmesh_common::id::{ClusterId, TenantId};
 use wardmesh_common::space::Space;
 
@@ -22,6 +23,7 @@ mod fields;
 #[cfg(test)]
 mod fixture;
 pub mod index;
+mod keeping;
 mod key;
 mod pending;
 mod query;
@@ -33,7 +35,7 @@ pub use query::{
     StoredEvent,
 };
 
-use self::archive::{Archive, Retention, Retired};
+use self::archive::Archive;
 use self::events::Sources;
 use self::index::{Expected, Index, Missing, Progress, Rebuild};
 use self::pending::Pending;
@@ -52,6 +54,9 @@ pub trait CommandLog: Send + Sync {
 
     /// The first log index that is not purged.
     fn first(&self) -> u64;
+
+    /// Bytes of the entries from an index on, about.
+    fn bytes_from(&self, index: u64) -> u64;
 }
 
 /// What the node knows when it opens its store.
@@ -82,6 +87,10 @@ pub struct Store {
     wanted: AtomicU64,
     /// Where entries come from, once it is open.
     log: OnceLock<Box<dyn CommandLog>>,
+    /// What went wrong where nobody could be told; see [`Store::take_failure`].
+    failure: Mutex<Option<StoreError>>,
+    /// Rows of entries below it are to be forgotten by the index.
+    forgotten: AtomicU64,
 }
 
 impl std::fmt::Debug for Store {
@@ -121,27 +130,14 @@ impl Store {
         let (index, rebuild) = Index::open(&folder.join("index"), &expected)?;
         // What retention removed before a crash.
         index.forget(archive.history_from().unwrap_or(0).min(history_from));
-        let (pending, wanted) = (Pending::default(), AtomicU64::new(0));
-        Ok((Self { archive, index, pending, wanted, log: OnceLock::new() }, rebuild))
+        let (pending, wanted, log, failure, forgotten) = Default::default();
+        Ok((Self { archive, index, pending, wanted, log, failure, forgotten }, rebuild))
     }
 
     /// Told the log before the first entry of it is committed; the first one stays.
     pub fn attach(&self, log: Box<dyn CommandLog>) {
         // A node has one log.
         let _ = self.log.set(log);
-    }
-
-    /// Archives entries through `index` and makes the index last as far: a snapshot will stand for
-    /// them, so that they are not applied again, and only applying tells which batches were taken.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn keep(&self, index: u64) -> Result<(), StoreError> {
-        if let Some(log) = self.log.get() {
-            self.archive_up_to(index, &**log)?;
-        }
-        self.flush();
-        Ok(())
     }
 
     /// A snapshot of entry `index` was restored. Where it came from another node, the entries up to
@@ -159,19 +155,16 @@ impl Store {
     }
 
     /// Has the query index wait while its volume is full: sled is of no use any more after a write that
-    /// found no room.
+    /// found no room. The archive begins no file that does not fit.
     pub fn watch(&self, space: Arc<Space>) {
+        self.archive.watch(Arc::clone(&space));
         self.index.watch(space);
     }
 
-    /// Hands over an applied entry's rows: every entry's, in order, also one without batches.
-    /// Never blocks; entries that were committed before are passed over.
-    pub fn commit(&self, index: u64, batches: Vec<AppliedBatch>) {
-        let rows = Rows::from(batches);
-        if self.archive.archived_through() < Some(index) {
-            self.pending.put(index, &rows);
-        }
-        self.index.commit(index, rows);
+    /// The node stops: nobody waits for room any more. What the index has not had by then it lacks at
+    /// the next start.
+    pub fn stopping(&self) {
+        self.index.stopping();
     }
 
     /// Feeds the index the entries of [`missing`](Self::missing), until `stop` says so.
@@ -307,23 +300,6 @@ impl Store {
         Sources { index, archive, log, devices, history_from: self.history_from(log) }
     }
 
-    /// Copies applied entries through `index` into the archive and makes them last: before the
-    /// log is purged, which it may be through the index that comes back.
-    ///
-    /// # Errors
-    /// [`StoreError`]; the log must then not be purged further than
-    /// [`archived_through`](Self::archived_through).
-    pub fn archive_up_to(
-        &self,
-        index: u64,
-        log: &dyn CommandLog,
-    ) -> Result<Option<u64>, StoreError> {
-        let rows = |index| self.pending.of(index)?.ok_or(StoreError::Overtaken(index));
-        let archived = self.archive.append(index, log, &rows)?;
-        self.pending.forget(archived.unwrap_or(0));
-        Ok(archived)
-    }
-
     /// A peer wants to fetch entries through `index`, which are to be archived soon.
     pub fn want_archived(&self, index: u64) {
         self.wanted.fetch_max(index, Ordering::AcqRel);
@@ -345,20 +321,6 @@ impl Store {
     #[must_use]
     pub fn history_from(&self, log: &dyn CommandLog) -> u64 {
         history_from(&self.archive, log.first()).max(self.index.progress().from)
-    }
-
-    /// Removes the oldest archive files past a retention, and their rows in the background.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    pub fn retain(&self, retention: &Retention) -> Result<Retired, StoreError> {
-        let retired = self.archive.retain(retention)?;
-        if retired.files > 0
-            && let Some(below) = self.archive.history_from()
-        {
-            self.index.forget(below);
-        }
-        Ok(retired)
     }
 
     /// The archive: its files are what peers fetch and adopt.

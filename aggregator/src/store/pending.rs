@@ -15,8 +15,17 @@ use super::{Rows, StoreError};
 const BATCHES_MAX: usize = 262_144;
 
 /// The rows of entries that are not archived.
-#[derive(Debug, Default)]
-pub(super) struct Pending(Mutex<Kept>);
+#[derive(Debug)]
+pub(super) struct Pending {
+    kept: Mutex<Kept>,
+    batches_max: usize,
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        Self::of_at_most(BATCHES_MAX)
+    }
+}
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -29,13 +38,31 @@ struct Kept {
 }
 
 impl Pending {
-    /// Keeps an entry's rows, where there is room.
-    pub(super) fn put(&self, index: u64, rows: &Rows) {
-        self.put_within(index, rows, BATCHES_MAX);
+    /// Keeps the rows of so many batches.
+    pub(super) fn of_at_most(batches_max: usize) -> Self {
+        Self { kept: Mutex::default(), batches_max }
     }
 
-    fn put_within(&self, index: u64, rows: &Rows, batches_max: usize) {
-        let mut kept = self.0.lock();
+    /// Whether an entry's rows can be kept, or need not be: nothing is kept any more once some are
+    /// lost.
+    pub(super) fn has_room_for(&self, rows: &Rows) -> bool {
+        let kept = self.kept.lock();
+        rows.is_empty() || kept.lost.is_some() || kept.batches + rows.len() <= self.batches_max
+    }
+
+    /// The first entry whose rows are lost.
+    pub(super) fn lost(&self) -> Option<u64> {
+        self.kept.lock().lost
+    }
+
+    /// The last entry that was told.
+    pub(super) fn last(&self) -> Option<u64> {
+        self.kept.lock().told.end.checked_sub(1)
+    }
+
+    /// Keeps an entry's rows, where there is room.
+    pub(super) fn put(&self, index: u64, rows: &Rows) {
+        let mut kept = self.kept.lock();
         if index < kept.told.end {
             return;
         }
@@ -46,7 +73,7 @@ impl Pending {
         if rows.is_empty() || kept.lost.is_some_and(|lost| index >= lost) {
             return;
         }
-        if kept.batches + rows.len() > batches_max {
+        if kept.batches + rows.len() > self.batches_max {
             tracing::error!(index, "the archive lags too far behind: rows are not kept any more");
             kept.lost = Some(index);
             return;
@@ -60,7 +87,7 @@ impl Pending {
     /// # Errors
     /// [`StoreError::NotApplied`], [`StoreError::RowsLost`]: nobody may take that for "it has none".
     pub(super) fn of(&self, index: u64) -> Result<Option<Rows>, StoreError> {
-        let kept = self.0.lock();
+        let kept = self.kept.lock();
         if index >= kept.told.end {
             return Err(StoreError::NotApplied(index));
         }
@@ -75,7 +102,7 @@ impl Pending {
 
     /// Lets go of entries through `through`: they are archived, or came with a snapshot.
     pub(super) fn forget(&self, through: u64) {
-        let mut kept = self.0.lock();
+        let mut kept = self.kept.lock();
         let next = through.saturating_add(1);
         kept.told = kept.told.start.max(next)..kept.told.end.max(next);
         let rest = kept.rows.split_off(&through.saturating_add(1));
@@ -95,11 +122,12 @@ mod tests {
 
     #[test]
     fn keeps_what_fits_and_says_what_did_not() {
-        let (fleet, pending) = (Fleet::after(40), Pending::default());
+        let fleet = Fleet::after(40);
         let most = fleet.rows.range(..20).map(|(_, rows)| rows.len()).sum();
+        let pending = Pending::of_at_most(most);
         let rows = |index| Rows::from(fleet.rows(index));
         assert!(matches!(pending.of(0), Err(StoreError::NotApplied(0))));
-        (0..40).for_each(|index| pending.put_within(index, &rows(index), most));
+        (0..40).for_each(|index| pending.put(index, &rows(index)));
         for index in 0..20 {
             assert_eq!(pending.of(index).unwrap(), Some(rows(index)));
         }
@@ -108,7 +136,7 @@ mod tests {
             assert!(matches!(pending.of(index), Err(StoreError::RowsLost(first)) if first == lost));
         }
         pending.forget(19);
-        assert!(pending.0.lock().rows.is_empty() && pending.0.lock().batches == 0);
+        assert!(pending.kept.lock().rows.is_empty() && pending.kept.lock().batches == 0);
         assert!(pending.of(lost).is_err());
         pending.forget(39);
         assert_eq!(pending.of(lost).unwrap(), None);

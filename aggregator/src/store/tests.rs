@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use wardmesh_common::id::SensorId;
+use wardmesh_common::space::{Limits, Room};
 use wardmesh_common::time::Timestamp;
 
-use super::archive::FileName;
+use super::archive::{FileName, Retention};
 use super::fixture::{Dice, Fleet, device, resolve, tenant};
 use super::*;
 
@@ -83,6 +84,109 @@ fn pages_hold_every_event_once_and_in_log_order() {
     let other = EventQuery::all("other".parse().unwrap(), 10);
     let page = store.events(&other, &fleet.log, &resolve).unwrap();
     assert_eq!((page.events, page.next, page.indexed_below), (vec![], None, 400));
+}
+
+/// A store whose memory holds the rows of few batches only.
+fn narrow(folder: &Path, fleet: &Arc<Fleet>, room: &Arc<AtomicU64>) -> Store {
+    let (mut store, _) = open(folder, 0);
+    store.pending = Pending::of_at_most(20);
+    store.attach(Box::new(Arc::clone(fleet)));
+    let room = Arc::clone(room);
+    let told = move |_: &Path| {
+        Some(Room { free: room.load(Ordering::Relaxed), total: u64::MAX, files: true })
+    };
+    let limits = Limits { low: 2 << 20, reserve: 1 << 20 };
+    store.archive.watch(Arc::new(Space::told_by(folder.to_owned(), limits, Box::new(told))));
+    store
+}
+
+/// As at a start, where the log is applied before anybody archives beside.
+#[test]
+fn more_than_memory_holds_may_be_applied_without_a_row_being_lost() {
+    let (folder, fleet) = (tempfile::tempdir().unwrap(), Arc::new(Fleet::after(400)));
+    let room = Arc::new(AtomicU64::new(u64::MAX));
+    let store = narrow(folder.path(), &fleet, &room);
+    (0..400).for_each(|entry| store.commit(entry, fleet.rows(entry)));
+    assert!(store.take_failure().is_none());
+    assert_eq!(store.archive_up_to(399, &fleet.log).unwrap(), Some(399));
+    for entry in 0..400 {
+        assert_eq!(store.rows(entry).unwrap(), fleet.rows(entry).into(), "{entry}");
+    }
+}
+
+#[test]
+fn rows_that_found_no_room_are_lost_until_the_next_start_alone() {
+    let (folder, fleet) = (tempfile::tempdir().unwrap(), Arc::new(Fleet::after(400)));
+    let room = Arc::new(AtomicU64::new(0));
+    let store = narrow(folder.path(), &fleet, &room);
+    (0..400).for_each(|entry| store.commit(entry, fleet.rows(entry)));
+    assert!(matches!(store.take_failure(), Some(StoreError::Full { .. })));
+    assert!(store.take_failure().is_none(), "it tried once");
+    room.store(u64::MAX, Ordering::Relaxed);
+    std::thread::sleep(Duration::from_millis(50));
+    let lost = store.archive_up_to(399, &fleet.log).unwrap_err();
+    let StoreError::RowsLost(lost) = lost else { panic!("{lost}") };
+    assert_eq!(store.archived_through(), Some(lost - 1), "what comes before is kept");
+    drop(store);
+    let store = narrow(folder.path(), &fleet, &room);
+    (0..400).for_each(|entry| store.commit(entry, fleet.rows(entry)));
+    assert_eq!(store.archive_up_to(399, &fleet.log).unwrap(), Some(399));
+    assert_eq!(store.rows(lost).unwrap(), fleet.rows(lost).into());
+}
+
+#[test]
+fn a_snapshot_counts_what_is_not_archived_and_a_restart_nothing_of_what_is() {
+    let (folder, fleet) = (tempfile::tempdir().unwrap(), Arc::new(Fleet::after(100)));
+    let (store, _) = open(folder.path(), 0);
+    store.attach(Box::new(Arc::clone(&fleet)));
+    assert_eq!(store.unarchived_bytes(), 0);
+    (0..100).for_each(|entry| store.commit(entry, fleet.rows(entry)));
+    let all = store.unarchived_bytes();
+    assert!(all >= fleet.log.bytes_from(0), "{all}");
+    store.archive_up_to(60, &fleet.log).unwrap();
+    assert!((1..all / 2).contains(&store.unarchived_bytes()), "{}", store.unarchived_bytes());
+    store.archive_up_to(99, &fleet.log).unwrap();
+    assert_eq!(store.unarchived_bytes(), 0);
+    drop(store);
+    let (store, _) = open(folder.path(), 100);
+    store.attach(Box::new(Arc::clone(&fleet)));
+    (0..100).for_each(|entry| store.commit(entry, fleet.rows(entry)));
+    assert_eq!(store.unarchived_bytes(), 0, "nothing has come since");
+}
+
+/// The index waits for room: neither what makes room nor the node's end may wait for the index.
+#[test]
+fn a_full_volume_holds_up_neither_retention_nor_the_end() {
+    let (folder, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(3_000));
+    let (store, _) = open(folder.path(), 0);
+    let limits = Limits { low: 2 << 20, reserve: 1 << 20 };
+    let told = |_: &Path| Some(Room { free: 0, total: u64::MAX, files: true });
+    store.index.watch(Arc::new(Space::told_by(folder.path().to_owned(), limits, Box::new(told))));
+    (0..3_000).for_each(|entry| store.commit(entry, fleet.rows(entry)));
+    for through in [100, 2_999] {
+        store.archive_up_to(through, &fleet.log).unwrap();
+    }
+    let store = Arc::new(store);
+    let (done, waited) = std::sync::mpsc::channel();
+    let worker = Arc::clone(&store);
+    let working = std::thread::spawn(move || {
+        let retention = Retention { bytes_max: 0, since: Timestamp::EPOCH };
+        let retired = worker.retain(&retention).unwrap();
+        done.send(retired.files > 0).unwrap();
+        worker.flush();
+        done.send(true).unwrap();
+    });
+    let patience = Duration::from_secs(20);
+    assert_eq!(waited.recv_timeout(patience), Ok(true), "retention waits for the index");
+    assert!(waited.recv_timeout(Duration::from_millis(300)).is_err(), "there is no room");
+    store.stopping();
+    assert_eq!(waited.recv_timeout(patience), Ok(true), "the end waits for room");
+    working.join().unwrap();
+    drop(store);
+    // Nothing was written: all of it is missing now, and none is taken to be there.
+    let (_, rebuild) = open(folder.path(), 3_000);
+    let Rebuild::From(missing) = rebuild else { panic!("{rebuild:?}") };
+    assert_eq!(missing.through, 2_999);
 }
 
 #[test]

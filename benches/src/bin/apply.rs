@@ -63,7 +63,7 @@ fn measure(report: &mut Report, devices: u64, turns: u64) -> anyhow::Result<f64>
     report.against("apply, devices known", again, "events/s", limit);
     report.against("apply, from nothing", first, "events/s", limit);
     report.figure("longest command", longest * 1e3, "ms");
-    let (cloning, copy) = quickest(|| Ok(node.state.clone()))?;
+    let (cloning, copy) = quickest(|| Ok(node.state.picture()))?;
     report.figure("clone", cloning * 1e6, "µs");
     let more = feed.frames(0..devices.min(50_000), devices)?;
     let Applied { rate: beside, longest } = node.apply(&more)?;
@@ -206,7 +206,7 @@ impl Node {
         let submission =
             |frame: &Bytes| Submission { sensor: SENSOR, clock_offset: 0, frame: frame.clone() };
         let action = Action::Ingest(frames.iter().map(submission).collect());
-        let copy = self.state.clone();
+        let copy = self.state.picture();
         let watch = Stopwatch::start();
         let receipt = self.one(action);
         let seconds = watch.elapsed().as_secs_f64();

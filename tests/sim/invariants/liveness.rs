@@ -20,6 +20,9 @@ impl Invariant for Liveness {
         if ending.missing > 0 {
             return Err(format!("{} members do not run", ending.missing));
         }
+        if ending.changing {
+            return Err("what the operator had begun is not done".to_owned());
+        }
         if ending.held > 0 {
             return Err(format!("the spools still hold {} batches", ending.held));
         }

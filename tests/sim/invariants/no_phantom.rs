@@ -18,7 +18,7 @@ impl Invariant for NoPhantom {
 
     fn see(&mut self, fact: &Fact<'_>) -> Result<(), String> {
         match fact {
-            Fact::Offered { sensor, content } => drop(self.offered.insert((*sensor, *content))),
+            Fact::Offered { sensor, content, .. } => drop(self.offered.insert((*sensor, *content))),
             Fact::Emitted(batch) => drop(self.emitted.insert((batch.sensor, batch.content))),
             Fact::Agreed { index, batches, .. } => {
                 for batch in *batches {

@@ -20,8 +20,8 @@ impl World {
         let quiet = self.now + sensor::LINGER;
         for host in self.hosts.values_mut() {
             host.frozen_until = host.frozen_until.map(|_| self.now);
-            if let Role::Sensor { busy, disk, .. } = &host.role {
-                busy.store(false, Ordering::Relaxed);
+            if let Role::Sensor { tap, disk } = &host.role {
+                tap.busy.store(false, Ordering::Relaxed);
                 disk.lock().fuse = None;
             }
         }
@@ -29,9 +29,10 @@ impl World {
         loop {
             self.step();
             let changed = nemesis.operate(self);
-            let ending = self.ending();
+            let ending = Ending { changing: !changed, ..self.ending() };
             let settled = changed
                 && ending.held == 0
+                && !self.has_frames_in_hand()
                 && ending.leaders.len() == 1
                 && !ending.leaders.contains(&None)
                 && ending.missing == 0
@@ -40,19 +41,36 @@ impl World {
                 return;
             }
             if (settled && self.now > quiet) || self.now > deadline {
-                self.judge.lock().tell(&Fact::Ended(&ending));
+                let mut judge = self.judge.lock();
+                judge.add(
+                    "findings",
+                    ending.alerts.values().map(Vec::len).max().unwrap_or(0) as u64,
+                );
+                judge.tell(&Fact::Ended(&ending));
                 return;
             }
         }
     }
 
+    /// Whether a sensor has seen what is in no batch yet.
+    fn has_frames_in_hand(&self) -> bool {
+        self.hosts.values().any(|host| match &host.role {
+            Role::Sensor { tap, .. } => tap.in_hand.load(Ordering::Relaxed),
+            Role::Node { .. } => false,
+        })
+    }
+
     fn ending(&self) -> Ending {
         let up = self.nodes().into_iter().filter_map(|id| Some((id, self.up(id)?)));
-        let (mut nodes, mut leaders) = (BTreeMap::new(), BTreeSet::new());
+        let (mut nodes, mut alerts) = (BTreeMap::new(), BTreeMap::new());
+        let (mut leaders, mut voters) = (BTreeSet::new(), BTreeSet::new());
         for (id, up) in up {
             let state = up.replica.state();
             nodes.insert(id, (state.applied(), state.digest()));
-            leaders.insert(up.consensus.status().leader.map(|(id, _)| id));
+            alerts.insert(id, up.alerts());
+            let status = up.consensus.status();
+            leaders.insert(status.leader.map(|(id, _)| id));
+            voters.insert(status.voters);
         }
         let held = self.hosts.values().map(|host| match &host.role {
             Role::Sensor { disk, .. } => {
@@ -61,7 +79,7 @@ impl World {
             Role::Node { .. } => 0,
         });
         let missing = self.nodes().len() - nodes.len();
-        Ending { nodes, leaders, held: held.sum(), missing }
+        Ending { nodes, alerts, voters, leaders, held: held.sum(), missing, changing: false }
     }
 
     pub(super) fn outcome(mut self, schedule: Vec<String>) -> Outcome {
@@ -73,7 +91,11 @@ impl World {
         }
         let mut judge = self.judge.lock();
         let mut trace = self.trace.lock();
-        let delivered = self.network.lock().delivered;
+        let network = self.network.lock();
+        for (what, count) in &network.counts {
+            judge.add(what, *count);
+        }
+        let delivered = network.delivered;
         trace.note(self.now, format_args!("end {delivered} {:?}", judge.counts));
         Outcome {
             seed: self.plan.seed,

@@ -9,6 +9,7 @@ use super::World;
 use crate::host::Role;
 use crate::judge::Fact;
 use crate::network::{HostId, SENSORS_FROM};
+use crate::node::Up;
 use crate::plant::Plant;
 
 impl World {
@@ -76,7 +77,9 @@ impl World {
             }
             let Role::Node { log, .. } = &self.hosts[&id].role else { continue };
             let leader = LeaderId { term: seen.1, node_id: id };
+            let alerts = self.up(id).map(Up::alerts).unwrap_or_default();
             let mut judge = self.judge.lock();
+            judge.tell(&Fact::Findings { node: id, alerts: &alerts });
             judge.count("leaders");
             judge.note(format_args!("leader {leader}"));
             let log = log.lock();

@@ -178,7 +178,8 @@ async fn snapshot(State(api): State<Api>, asked: Asked) -> Result<Response, Prob
     let detail = "The snapshot is still being built.";
     let index = building
         .await
-        .map_err(|_| Problem::new(&kinds::TIMED_OUT, detail).retry_after(SNAPSHOT_PATIENCE))?;
+        .map_err(|_| Problem::new(&kinds::TIMED_OUT, detail).retry_after(SNAPSHOT_PATIENCE))?
+        .map_err(|error| api.failed(&error))?;
     let node_id = api.backend.status().node_id;
     Ok(Json(SnapshotBuilt { node_id, index }).into_response())
 }

@@ -205,8 +205,12 @@ async fn full_volumes_are_named_and_repeating_helps_once_there_is_room() {
     let retry_after = std::time::Duration::from_secs(2);
     node.propose = Some(ProposeError::DiskFull { why, retry_after });
     let (client, _) = Client::of(node);
-    let answer = client.post("/api/v1/sites", r#"{"site":"x","title":"X"}"#).await;
-    let body = answer.is_problem(507, "disk-full");
-    assert_eq!(body["detail"], "the leader's /data has 7 bytes left.");
-    assert_eq!(answer.header("retry-after"), "2");
+    for (path, body) in
+        [("/api/v1/sites", r#"{"site":"x","title":"X"}"#), ("/api/v1/cluster/snapshot", "{}")]
+    {
+        let answer = client.post(path, body).await;
+        let body = answer.is_problem(507, "disk-full");
+        assert_eq!(body["detail"], "the leader's /data has 7 bytes left.", "{path}");
+        assert_eq!(answer.header("retry-after"), "2");
+    }
 }

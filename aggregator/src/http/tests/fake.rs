@@ -212,8 +212,10 @@ impl Backend for Fake {
         async { answer }.boxed()
     }
 
-    fn snapshot(&self) -> BoxFuture<'_, u64> {
-        async { 7 }.boxed()
+    fn snapshot(&self) -> BoxFuture<'_, Result<u64, ProposeError>> {
+        let full =
+            self.propose.clone().filter(|error| matches!(error, ProposeError::DiskFull { .. }));
+        async { full.map_or(Ok(7), Err) }.boxed()
     }
 
     fn render_metrics(&self) -> String {

@@ -78,8 +78,8 @@ impl Node {
         Some(leader)
     }
 
-    /// The other voter that has most of the log, as far as this leader knows; one that was heard
-    /// lately before one that was not.
+    /// The other voter that has most of the log, as far as this leader knows; one that has room and was
+    /// heard lately before one of which neither is known.
     fn successor(&self) -> Option<NodeId> {
         let metrics = self.raft.metrics();
         let (voters, replication) = {
@@ -90,6 +90,7 @@ impl Node {
         };
         let matched = |id: &NodeId| replication.get(id).cloned().flatten().map(|id| id.index);
         let others = voters.into_iter().filter(|id| *id != self.id);
-        others.max_by_key(|id| (self.hears(*id), matched(id)))
+        let full = self.peers.full();
+        others.max_by_key(|id| (!full.contains(id) && self.hears(*id), matched(id)))
     }
 }

@@ -3,9 +3,9 @@
 //! A cluster must never come into being by "the first node with an empty disk": two of them would
 //! each accept writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use wardmesh_common::id::NodeId;
+use wardmesh_common::id::{ClusterId, NodeId};
 
 use super::Consensus;
 use super::probe::Silent;
@@ -60,14 +60,25 @@ pub enum InitError {
     /// Consensus did not take the membership.
     #[error("the members could not be written down: {0}")]
     Refused(String),
-    /// The members are written down, the first command is not: propose it again.
-    #[error("the cluster has its members, but its first command is missing: {0}")]
+    /// The members are written down, the first command is not: the same call goes on from there.
+    #[error(
+        "the cluster has its members, but its first command is missing: {0}; ask for the same again"
+    )]
     NotFounded(#[from] Unavailable),
 }
 
 impl Consensus {
+    /// The cluster that this node's volume was admitted to.
+    #[must_use]
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.node.standing.cluster()
+    }
+
     /// Makes a cluster of `expect` empty nodes, this one among them, whose Raft addresses are
     /// `seeds`, and proposes `found` as its first command. Without seeds this node's own is taken.
+    ///
+    /// Where an earlier call ended with [`InitError::NotFounded`], its members are the cluster's
+    /// already: then only the command is proposed, under the cluster's id of that call.
     ///
     /// # Errors
     /// [`InitError`]; nothing has changed anywhere unless it is [`InitError::NotFounded`].
@@ -82,13 +93,15 @@ impl Consensus {
         if seeds.len() != expect {
             return Err(InitError::Count { expected: expect, given: seeds.len() });
         }
-        let Action::Found { cluster, .. } = &found else {
+        let Action::Found { cluster, key, admin_token } = found else {
             return Err(InitError::Refused("its first command founds no cluster".to_owned()));
         };
-        let cluster = *cluster;
         let node = &self.node;
         let probes = seeds.iter().map(|seed| node.probe_member(seed));
         let probed = futures::future::try_join_all(probes).await?;
+        if let Some(cluster) = self.unfounded(&probed) {
+            return Ok(self.node.propose(Action::Found { cluster, key, admin_token }).await?);
+        }
         let members = members(seeds, probed)?;
         if !members.contains_key(&self.node.id) {
             return Err(InitError::NotAMember(self.node.id));
@@ -98,7 +111,17 @@ impl Consensus {
         futures::future::try_join_all(each).await?;
         let written = self.node.raft.initialize(members).await;
         written.map_err(|cause| InitError::Refused(cause.to_string()))?;
-        Ok(self.node.propose(found).await?)
+        Ok(self.node.propose(Action::Found { cluster, key, admin_token }).await?)
+    }
+
+    /// The cluster whose members these are, all of them and no others, by an earlier init.
+    fn unfounded(&self, probed: &[Probed]) -> Option<ClusterId> {
+        let cluster = self.cluster()?;
+        let membership = self.node.membership();
+        let ours = |one: &Probed| !one.empty && one.cluster == Some(cluster);
+        let asked: BTreeSet<NodeId> = probed.iter().map(|one| one.node_id).collect();
+        let same = asked.into_iter().eq(membership.nodes().map(|(id, _)| *id));
+        (same && probed.iter().all(ours)).then_some(cluster)
     }
 }
 

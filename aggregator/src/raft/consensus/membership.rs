@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use openraft::ChangeMembers;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
+use tokio::time::Instant;
 use wardmesh_common::id::NodeId;
 
 use super::node::Node;
@@ -65,6 +66,7 @@ impl Node {
     async fn take_in(&self, address: &str) -> Result<(NodeId, Taken), ChangeError> {
         let Probed { node_id: node, member, empty, cluster: theirs } =
             self.probe_member(address).await?;
+        self.is_current().await?;
         if let Some(at) = self.standing.retired(node) {
             return Err(ChangeError::Retired { node, at });
         }
@@ -82,8 +84,12 @@ impl Node {
                     let moved = Changes::SetNodes([(node, member)].into());
                     Taken::Moved(self.agree_on(moved).await?)
                 }
-                None if empty => {
-                    self.admit_peer((node, &member), cluster).await?;
+                // One with a log of ours was taken in before, by a leader that was succeeded before
+                // anybody agreed: what it wrote down there is replaced.
+                None if empty || ours => {
+                    if empty {
+                        self.admit_peer((node, &member), cluster).await?;
+                    }
                     let learner = Changes::AddNodes([(node, member)].into());
                     Taken::New(self.agree_on(learner).await?)
                 }
@@ -92,6 +98,14 @@ impl Node {
                 }
             },
         ))
+    }
+
+    /// Waits until all that was agreed on before is applied here, so that whoever left is known, and a
+    /// majority has confirmed this leader, so that nobody is admitted in vain.
+    async fn is_current(&self) -> Result<(), ChangeError> {
+        let needed = self.own_read_index(true).await.map_err(|_| ChangeError::NoLeader)?;
+        let applied = self.applied(needed, Instant::now() + AGREEMENT_PATIENCE).await;
+        applied.map(drop).map_err(|cause| ChangeError::Refused(cause.to_string()))
     }
 
     async fn promote(&self, node: NodeId) -> Result<Changed, ChangeError> {

@@ -112,7 +112,8 @@ impl Node {
         }
     }
 
-    async fn applied(&self, needed: u64, deadline: Instant) -> Result<u64, ReadError> {
+    /// Waits until this node has applied an index.
+    pub(super) async fn applied(&self, needed: u64, deadline: Instant) -> Result<u64, ReadError> {
         let left = deadline.saturating_duration_since(Instant::now());
         let wait = self.raft.wait(Some(left));
         match wait.applied_index_at_least(Some(needed), "read").await {

@@ -16,6 +16,7 @@ use wardmesh_common::space::Level;
 
 use super::STATUS_PATIENCE;
 use super::node::{Node, index, peer};
+use crate::raft::proposer::Unavailable;
 use crate::raft::rpc::{Failure, Reply, Request};
 use crate::raft::types::{TypeConfig, Vote};
 use crate::state::command::{Action, ReportNode};
@@ -84,10 +85,23 @@ impl Node {
         self.raft.metrics().borrow_watched().vote
     }
 
-    /// Whether a snapshot like the last one, half as large again, fits above the reserve.
-    pub(super) fn has_room_for_a_snapshot(&self) -> bool {
+    /// That a snapshot like the last one, half as large again, fits above the reserve, and what is
+    /// archived before it.
+    pub(super) fn room_for_a_snapshot(&self) -> Result<(), Unavailable> {
         let last = self.snapshots.current().map_or(0, |current| current.snapshot.length());
-        self.settings.space.fits(last.saturating_add(last / 2).max(SNAPSHOT_ROOM_MIN))
+        let own = last.saturating_add(last / 2).max(SNAPSHOT_ROOM_MIN);
+        let bytes = own.saturating_add((self.settings.unarchived_bytes)());
+        let space = &self.settings.space;
+        if space.fits(bytes) {
+            return Ok(());
+        }
+        let (folder, free, reserve) =
+            (space.folder().display(), space.room().free, space.limits().reserve);
+        Err(Unavailable::disk_full(format!(
+            "node {}: {folder} has {free} bytes left, a snapshot and what is archived before it \
+             need {bytes} above the reserve of {reserve}",
+            self.id
+        )))
     }
 
     /// Another voter with room, the one that has most of the log.
@@ -175,8 +189,8 @@ impl Watch {
     async fn hand_over(&self) {
         let Some(next) = self.node.roomy_successor().await else { return };
         tracing::warn!(next, "the volume runs full: handing leadership over");
-        if let Err(cause) = self.node.raft.trigger().transfer_leader(next).await {
-            tracing::warn!(%cause, next, "leadership was not handed over");
+        if self.node.hand_over(Some(next)).await.is_none() {
+            tracing::warn!(next, "leadership was not handed over");
         }
     }
 

@@ -44,6 +44,8 @@ pub struct Settings {
     /// The last index that the event archive holds durably: a purge never passes it. A node without
     /// an archive answers `u64::MAX`.
     pub archived_through: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Bytes that are written before a snapshot beside its own: what is not archived yet.
+    pub unarchived_bytes: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// The room that the volume has.
     pub space: Arc<Space>,
 }
@@ -84,7 +86,14 @@ pub struct Compaction {
     /// A reachable follower holds up the purge while it is at most so many entries behind; beyond
     /// that it gets a snapshot.
     pub laggard_entries: u64,
+    /// Bytes of log that are kept for followers at most, whatever the two above say: entries may be
+    /// large, and one whose volume is full stays behind for as long as that lasts.
+    pub laggard_bytes: u64,
 }
+
+/// Bytes of log that are kept for followers: as much as grows between two snapshots and again, read
+/// within two seconds at a start.
+const LAGGARD_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 impl Compaction {
     /// A snapshot every so many entries. A follower that comes back finds half of that in the log at
@@ -96,6 +105,7 @@ impl Compaction {
             snapshot_bytes: 1024 * 1024 * 1024,
             keep_entries: snapshot_entries / 2,
             laggard_entries: snapshot_entries.saturating_mul(10),
+            laggard_bytes: LAGGARD_BYTES,
         }
     }
 }

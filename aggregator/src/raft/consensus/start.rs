@@ -46,6 +46,9 @@ pub enum StartError {
     /// The volume's node was removed from its cluster: the way out.
     #[error("{0}")]
     Removed(String),
+    /// The log of an admitted volume is gone, or the mark of a volume with a log: the way out.
+    #[error("{0}")]
+    Lost(String),
     /// The endpoint.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -123,7 +126,7 @@ impl Consensus {
         let tasks = vec![
             tokio::spawn(proposer::run(Arc::clone(&node), waiting)),
             tokio::spawn(upkeep::tick(Arc::clone(&node))),
-            tokio::spawn(upkeep::compact(Arc::clone(&node))),
+            tokio::spawn(upkeep::compact(Arc::clone(&node), log.clone())),
             tokio::spawn(watch::run(Arc::clone(&node))),
             tokio::spawn(room::watch(Arc::clone(&node))),
         ];
@@ -190,8 +193,12 @@ fn open_blocking(settings: &Settings) -> Result<(LogStore, Arc<Snapshots>), Star
     let failed = |what| move |cause| StartError::Storage { what, cause };
     // Who was removed opens and binds nothing.
     let standing = Standing::open(data, *node_id).map_err(failed("marks"))?;
-    drop(standing.map_err(StartError::Removed)?);
-    let log = LogStore::open(&data.join("raft/log"), end_process()).map_err(failed("log"))?;
+    let standing = standing.map_err(StartError::Removed)?;
+    let folder = data.join("raft/log");
+    let refused = |why: Option<String>| why.map_or(Ok(()), |why| Err(StartError::Lost(why)));
+    refused(standing.lost_log(&folder).map_err(failed("log"))?)?;
+    let log = LogStore::open(&folder, end_process()).map_err(failed("log"))?;
+    refused(standing.lost_mark(&log))?;
     let log = log.on(Arc::clone(space));
     let snapshots = Snapshots::open(&data.join("raft/snapshots")).map_err(failed("snapshots"))?;
     Ok((log, Arc::new(snapshots)))

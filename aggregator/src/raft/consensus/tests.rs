@@ -7,13 +7,14 @@ use super::*;
 use crate::state::command::{DefineSite, OpenEpoch};
 use crate::state::receipt::BatchReceipt;
 
+mod admission;
 mod members;
 mod room;
 mod strangers;
 mod trio;
 
 use trio::{Trio, found, submission};
-use wardmesh_common::id::{SensorId, TenantId};
+use wardmesh_common::id::{ClusterId, SensorId, TenantId};
 
 /// A test that needs longer has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -181,10 +182,29 @@ async fn a_cluster_is_made_once_and_of_empty_nodes() {
         assert_eq!(others, Err(InitError::NotAMember(1)));
 
         trio.initialise(1).await;
-        let again = trio.node(2).initialise(3, &seeds, found()).await;
-        assert!(matches!(again, Err(InitError::NotEmpty { .. })), "{again:?}");
+        let fewer = trio.node(2).initialise(2, &seeds[1..], found()).await;
+        assert!(matches!(fewer, Err(InitError::NotEmpty { .. })), "{fewer:?}");
         let submitted = trio.node(3).enqueue(submission(9, 0)).await.unwrap();
         assert_eq!(submitted.0, BatchReceipt::Applied);
+        trio.shutdown().await;
+    })
+    .await;
+}
+
+/// Its members are written down, and the leader fails before the first command is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_init_that_was_cut_short_is_gone_on_with() {
+    bounded(async {
+        let trio = Trio::start().await;
+        trio.initialise(1).await;
+        let Action::Found { key, admin_token, .. } = found() else { panic!() };
+        let other = Action::Found { cluster: ClusterId([9; 16]), key, admin_token };
+        for node in [1, 2] {
+            // Whether it was founded meanwhile the state knows: it answers the command.
+            let again = trio.node(node).initialise(3, &trio.seeds(), other.clone()).await;
+            let (receipt, _) = again.unwrap();
+            assert_eq!(receipt, Receipt::Founded(ClusterId([1; 16])), "it has its name already");
+        }
         trio.shutdown().await;
     })
     .await;
@@ -198,7 +218,7 @@ async fn a_whole_cluster_comes_back_from_its_disks() {
         let leader = trio.leader().await;
         trio.submit_all(leader, 1, 0..30).await;
         trio.agree(30).await;
-        trio.node(leader).snapshot_and_purge().await;
+        trio.node(leader).snapshot_and_purge().await.unwrap();
         trio.submit_all(leader, 1, 30..60).await;
         trio.agree(60).await;
         for node in [1, 2, 3] {

@@ -16,6 +16,7 @@ use super::STATUS_PATIENCE;
 use super::node::{Node, index, peer};
 use super::settings::Compaction;
 use crate::raft::clock::{Look, STEP_MAX};
+use crate::raft::log_store::LogStore;
 use crate::raft::proposer::Unavailable;
 use crate::raft::rpc::{Reply, Request};
 use crate::raft::types::TypeConfig;
@@ -120,7 +121,7 @@ fn agree(one: Timestamp, other: Timestamp) -> bool {
 }
 
 /// Builds snapshots and purges the log as the settings say.
-pub(super) async fn compact(node: Arc<Node>) {
+pub(super) async fn compact(node: Arc<Node>, log: LogStore) {
     let mut looks = tokio::time::interval(COMPACT);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut logged_before = 0;
@@ -132,19 +133,23 @@ pub(super) async fn compact(node: Arc<Node>) {
         let grown = logged.saturating_sub(logged_before);
         let due = applied > snapshot
             && (applied - snapshot >= snapshot_entries || grown >= snapshot_bytes);
-        if due && node.has_room_for_a_snapshot() {
+        if due && node.room_for_a_snapshot().is_ok() {
             logged_before = logged;
             build(&node, applied).await;
         }
-        purge(&node).await;
+        purge(&node, &log).await;
     }
 }
 
-/// Builds a snapshot of what is applied now, then purges.
-pub(super) async fn snapshot_and_purge(node: &Node) {
+/// Builds a snapshot of what is applied now where there is room for it, then purges.
+pub(super) async fn snapshot_and_purge(node: &Node, log: &LogStore) -> Result<(), Unavailable> {
     let (applied, _) = progress(node);
-    build(node, applied).await;
-    purge(node).await;
+    let room = node.room_for_a_snapshot();
+    if room.is_ok() {
+        build(node, applied).await;
+    }
+    purge(node, log).await;
+    room
 }
 
 /// Indexes of the last applied entry and the last one in a snapshot.
@@ -172,16 +177,18 @@ async fn build(node: &Node, applied: u64) {
     tracing::warn!(applied, "no snapshot was built within {SNAPSHOT_PATIENCE:?}");
 }
 
-async fn purge(node: &Node) {
+async fn purge(node: &Node, log: &LogStore) {
     // It frees whole files, but is itself written down first.
     if node.settings.space.level() == Level::Spent {
         return;
     }
     let archived = (node.settings.archived_through)();
+    let kept = log.kept();
+    let entry_bytes = log.size_on_disk() / kept.end.saturating_sub(kept.start).max(1);
     let upto = {
         let metrics = node.raft.metrics();
         let metrics = metrics.borrow_watched();
-        let upto = purgeable(&metrics, archived, &node.settings.compaction);
+        let upto = purgeable(&metrics, archived, entry_bytes, &node.settings.compaction);
         upto.filter(|upto| *upto > index(metrics.purged.as_ref()))
     };
     if let Some(upto) = upto
@@ -192,16 +199,20 @@ async fn purge(node: &Node) {
 }
 
 /// The last index that no one needs from the log: it is in a snapshot and in the archive, and no
-/// follower that can be served from the log is behind it.
+/// follower that can be served from the log is behind it. `entry_bytes` is what an entry takes.
 fn purgeable(
     metrics: &RaftMetrics<TypeConfig>,
     archived: u64,
+    entry_bytes: u64,
     compaction: &Compaction,
 ) -> Option<u64> {
     let snapshot = metrics.snapshot.as_ref()?.index;
-    let kept = index(metrics.last_applied.as_ref()).checked_sub(compaction.keep_entries)?;
+    let bounded = |entries: u64| entries.min(compaction.laggard_bytes / entry_bytes.max(1));
+    let keep = bounded(compaction.keep_entries);
+    let kept = index(metrics.last_applied.as_ref()).checked_sub(keep)?;
     let upto = snapshot.min(archived).min(kept);
-    let laggard = metrics.last_log_index.unwrap_or(0).saturating_sub(compaction.laggard_entries);
+    let laggard = bounded(compaction.laggard_entries);
+    let laggard = metrics.last_log_index.unwrap_or(0).saturating_sub(laggard);
     let reachable = |id| {
         let heartbeat = metrics.heartbeat.as_ref()?.get(id)?.as_ref()?;
         Some(heartbeat.into_inner().elapsed() <= REACHABLE)
@@ -229,6 +240,7 @@ mod tests {
         snapshot_bytes: 0,
         keep_entries: 10,
         laggard_entries: 50,
+        laggard_bytes: 50_000,
     };
 
     /// A leader of three at entry 100 with a snapshot of entry 95; both followers are reachable and
@@ -260,8 +272,27 @@ mod tests {
         ];
         for ((matched, archived), upto) in cases {
             let metrics = leader(matched);
-            let purged = purgeable(&metrics, archived, &COMPACTION);
+            let purged = purgeable(&metrics, archived, 1_000, &COMPACTION);
             assert_eq!(purged, Some(upto), "{matched:?} {archived}");
+        }
+    }
+
+    /// As one that answers heartbeats and has no room for entries.
+    #[test]
+    fn a_laggard_holds_up_so_many_bytes_at_most() {
+        // (bytes of an entry, what the laggard has) → up to where
+        let cases = [
+            ((1_000, 60), 60),
+            ((1_250, 60), 60),
+            ((1_300, 60), 90),
+            ((1_300, 70), 70),
+            ((10_000, 70), 95),
+            ((u64::MAX, 99), 95),
+            ((0, 60), 60),
+        ];
+        for ((entry_bytes, matched), upto) in cases {
+            let purged = purgeable(&leader([100, matched]), u64::MAX, entry_bytes, &COMPACTION);
+            assert_eq!(purged, Some(upto), "{entry_bytes} {matched}");
         }
     }
 
@@ -269,9 +300,9 @@ mod tests {
     fn who_is_gone_holds_up_nothing() {
         let mut metrics = leader([100, 70]);
         metrics.heartbeat = Some(BTreeMap::from([(3, None)]));
-        assert_eq!(purgeable(&metrics, u64::MAX, &COMPACTION), Some(90));
+        assert_eq!(purgeable(&metrics, u64::MAX, 1_000, &COMPACTION), Some(90));
         metrics.snapshot = None;
-        assert_eq!(purgeable(&metrics, u64::MAX, &COMPACTION), None);
+        assert_eq!(purgeable(&metrics, u64::MAX, 1_000, &COMPACTION), None);
     }
 
     #[test]

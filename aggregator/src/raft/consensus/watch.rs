@@ -13,7 +13,7 @@ use wardmesh_common::time::Timestamp;
 
 use super::STATUS_PATIENCE;
 use super::node::{Node, peer};
-use crate::raft::rpc::{Change, Reply, Request};
+use crate::raft::rpc::{Change, ChangeError, Changed, Reply, Request};
 use crate::raft::standing::way_out;
 
 /// Between two looks.
@@ -63,15 +63,21 @@ async fn announce(node: &Node) {
     let change = Change::Add { address: own.raft_address.clone(), voter: false };
     if node.leads() {
         // It was found at its old address, or leads already by its new one.
-        let noted = node.change_here(&change).await;
-        return tracing::info!(?noted, "this node's addresses have changed");
+        return say(&node.change_here(&change).await);
     }
     for (id, member) in membership.nodes().filter(|(id, _)| **id != node.id) {
         let (peer, request) = (peer(*id, member), Request::Change(change.clone()));
         let asked = node.peers.call(&peer, &request, ANNOUNCE_PATIENCE).await;
         if let Ok(Reply::Changed(noted)) = asked {
-            return tracing::info!(?noted, "this node's addresses have changed");
+            return say(&noted);
         }
+    }
+}
+
+fn say(noted: &Result<Changed, ChangeError>) {
+    match noted {
+        Ok(changed) => tracing::info!(?changed, "this node's new addresses are noted"),
+        Err(cause) => tracing::warn!(%cause, "this node's new addresses are not noted yet"),
     }
 }
 

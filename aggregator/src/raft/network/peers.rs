@@ -152,8 +152,16 @@ impl Peers {
         self.standing.as_ref().map_or_else(|| self.own.into(), |standing| standing.sender())
     }
 
-    /// The members' addresses as of now.
+    /// The members' addresses as of now. What was dialled elsewhere is forgotten once it is broken.
     pub(in crate::raft) fn relocate(&self, addresses: HashMap<NodeId, String>) {
+        let is_member = |peer: &Peer| {
+            let address = peer.node.and_then(|node| addresses.get(&node));
+            address.is_some_and(|address| *address == peer.address)
+        };
+        self.slots.lock().retain(|peer, slot| {
+            // Who is dialling holds it.
+            is_member(peer) || slot.try_lock().map_or(true, |slot| slot.working().is_some())
+        });
         *self.addresses.write() = addresses;
     }
 
@@ -284,4 +292,33 @@ async fn exchange(connection: &Connection, request: Bytes) -> Result<Bytes, Call
     send.finish().map_err(|cause| lost(&cause))?;
     let reply = receive.read_to_end(REPLY_LENGTH_MAX).await.map_err(|cause| lost(&cause))?;
     Ok(reply.into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use wardmesh_common::tls::Principal;
+    use wardmesh_common::tls::authority::Authority;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_no_member_any_more_is_forgotten() {
+        let principal = Principal::Node { cluster: "test".into(), node: 1 };
+        let identity = Authority::new("test").unwrap().issue(&principal).unwrap().identity();
+        let peers = Arc::new(Peers::new(1, "test".into(), &identity).unwrap());
+        let peer = |node, address: &str| Peer { node, address: address.to_owned() };
+        let asked = [
+            peer(Some(2), "no-such-host.invalid:1"),
+            peer(Some(3), "nor-this.invalid:1"),
+            peer(None, "nor-that.invalid:1"),
+        ];
+        for peer in &asked {
+            peers.connection(peer).await.unwrap_err();
+        }
+        assert_eq!(peers.slots.lock().len(), 3);
+        peers.relocate(HashMap::from([(2, asked[0].address.clone()), (3, "moved:1".into())]));
+        assert_eq!(peers.slots.lock().keys().collect::<Vec<_>>(), [&asked[0]]);
+    }
 }

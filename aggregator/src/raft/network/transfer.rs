@@ -183,7 +183,9 @@ pub(crate) async fn receive_file<S: AsyncRead + Send + Unpin, W: Write + Send + 
         out = blocking(move || out.write_all(&chunk).map(|()| out)).await?;
     }
     let mut expected = [0; 4];
-    if let Err(cause) = stream.read_exact(&mut expected).await {
+    let reading = tokio::time::timeout(CHUNK_PATIENCE, stream.read_exact(&mut expected)).await;
+    let read = reading.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    if let Err(cause) = read {
         return Ok((out, Err(cause)));
     }
     if u32::from_le_bytes(expected) != checksum {
@@ -211,4 +213,25 @@ async fn receive_chunk<S: AsyncRead + Send + Unpin>(
         }
     }
     Ok(chunk)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    /// Everything but the checksum comes, and then nothing.
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_stands_still_is_given_up_also_before_its_last_bytes() {
+        for sent in [0, 3, 10, 12] {
+            let (mut far, mut near) = tokio::io::duplex(64);
+            far.write_all(&vec![7; sent]).await.unwrap();
+            let (out, received) = receive_file(&mut near, 10, Vec::new()).await.unwrap();
+            assert_eq!(received.unwrap_err().kind(), io::ErrorKind::TimedOut, "{sent}");
+            assert!(out.len() <= sent, "{sent}");
+        }
+    }
 }

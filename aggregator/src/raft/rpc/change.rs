@@ -87,8 +87,8 @@ pub enum ChangeError {
         /// What is in the way.
         cause: String,
     },
-    /// The node belongs to a cluster, or did.
-    #[error("node {node} at {address} is not empty: it belongs to a cluster, or did")]
+    /// The node belongs to another cluster, or did.
+    #[error("node {node} at {address} is not empty: it belongs to another cluster, or did")]
     NotEmpty {
         /// Its id.
         node: NodeId,

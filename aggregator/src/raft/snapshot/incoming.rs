@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{PARTIAL, SnapshotFile, Snapshots, files, format, stem};
+use super::{PARTIAL, SnapshotFile, Snapshots, files, format, parse_name, stem};
 use crate::raft::rpc::SnapshotName;
 use crate::raft::state_machine::Frozen;
-use crate::raft::types::{Snapshot, SnapshotMeta};
+use crate::raft::types::{LogId, Snapshot, SnapshotMeta};
 
 /// What the name of one begins with that comes from another node.
 const RECEIVED: &str = "received-";
@@ -55,7 +55,8 @@ pub struct Incoming {
 
 impl Incoming {
     fn create(path: PathBuf) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+        let opened = OpenOptions::new().write(true).create(true).truncate(true).open(&path);
+        let file = opened.map_err(|error| super::name(&path, error))?;
         Ok(Self { file, partial: Partial::new(path) })
     }
 
@@ -105,10 +106,11 @@ impl Snapshots {
     /// # Errors
     /// The disk's.
     pub fn held(&self, name: &SnapshotName) -> io::Result<(u64, u32)> {
-        let mut file = match File::open(self.received_path(name)) {
+        let path = self.received_path(name);
+        let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, 0)),
-            Err(error) => return Err(error),
+            Err(error) => return Err(super::name(&path, error)),
         };
         let length = file.metadata()?.len().min(name.length);
         Ok((length, checksum(&mut file, length)?))
@@ -123,13 +125,16 @@ impl Snapshots {
         let path = self.received_path(name);
         for other in files(&self.folder, PARTIAL)? {
             if is_received(&other) && other != path {
-                fs::remove_file(other)?;
+                fs::remove_file(&other).map_err(|error| super::name(&other, error))?;
             }
         }
         if offset == 0 {
             return Incoming::create(path);
         }
-        let mut file = OpenOptions::new().write(true).open(&path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .map_err(|error| super::name(&path, error))?;
         let held = file.metadata()?.len();
         if held < offset {
             let why = format!("{held} bytes of the snapshot are here, not {offset}");
@@ -140,7 +145,7 @@ impl Snapshots {
         Ok(Incoming { file, partial: Partial::new(path) })
     }
 
-    fn received_path(&self, name: &SnapshotName) -> PathBuf {
+    pub(super) fn received_path(&self, name: &SnapshotName) -> PathBuf {
         let SnapshotName { last, length, sum } = name;
         let stem = stem(last.as_ref());
         self.folder.join(format!("{RECEIVED}{stem}-{length}-{sum:08x}.{PARTIAL}"))
@@ -157,6 +162,22 @@ pub(super) fn unfinished(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut partial = files(folder, PARTIAL)?;
     partial.retain(|path| !is_received(path));
     Ok(partial)
+}
+
+/// What was received of snapshots that are no newer than `reached`: nobody offers them any more.
+pub(super) fn overtaken(folder: &Path, reached: Option<&LogId>) -> io::Result<Vec<PathBuf>> {
+    let mut received = files(folder, PARTIAL)?;
+    received.retain(|path| {
+        is_received(path) && received_of(path).is_none_or(|of| of.as_ref() <= reached)
+    });
+    Ok(received)
+}
+
+/// The last entry of the snapshot that a received file is of; `None` if its name is not one of ours.
+fn received_of(path: &Path) -> Option<Option<LogId>> {
+    let name = path.file_stem()?.to_str()?.strip_prefix(RECEIVED)?;
+    let mut parts = name.rsplitn(3, '-');
+    parse_name(parts.nth(2)?)
 }
 
 /// The crc32c of the first `length` bytes.

@@ -223,6 +223,25 @@ fn an_older_snapshot_that_is_ready_late_is_not_the_current_one() {
 }
 
 #[test]
+fn what_was_received_of_a_snapshot_goes_once_one_is_here_that_is_no_older() {
+    let folder = tempfile::tempdir().unwrap();
+    open(&folder).write(&meta(9), &Written(vec![1])).unwrap();
+    // (last entry, or a name that is none) → whether it stays
+    for (of, stays) in [(Some(8), false), (Some(9), false), (Some(10), true), (None, false)] {
+        let last = of.map(|index| log_id(1, index));
+        let name = SnapshotName { last, length: 7, sum: 5 };
+        let path = open(&folder).received_path(&name);
+        fs::write(&path, "begun").unwrap();
+        drop(open(&folder));
+        assert_eq!(path.exists(), stays, "{of:?}");
+    }
+    let stray = folder.path().join("received-x.partial");
+    fs::write(&stray, "").unwrap();
+    drop(open(&folder));
+    assert!(!stray.exists());
+}
+
+#[test]
 fn a_power_cut_at_any_step_leaves_the_old_snapshot_or_the_new() {
     type Files = std::collections::BTreeMap<String, Vec<u8>>;
     let contents = |folder: &TempDir| -> Files {

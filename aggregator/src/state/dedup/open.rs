@@ -16,13 +16,19 @@ pub struct OlderImage {
     pub tail: u64,
 }
 
+/// The starts that a hello names beside its own, as many as can be open.
+pub(super) fn held(hello: &OpenEpoch) -> &[u64] {
+    let newest = hello.held.len().saturating_sub(OPEN_EPOCHS_MAX - 1);
+    hello.held.get(newest..).unwrap_or_default()
+}
+
 impl Epochs {
     /// Opens a start and those that the spool still holds, which may never have been heard of, and
     /// closes all others. One that was closed before goes on where it stood, so that nothing that was
-    /// applied is applied again.
-    pub(in crate::state) fn open(&mut self, hello: &OpenEpoch) -> Option<OlderImage> {
-        let newest_held = hello.held.len().saturating_sub(OPEN_EPOCHS_MAX - 1);
-        let held = hello.held.get(newest_held..).unwrap_or_default();
+    /// applied is applied again. Gives those that have no place here any more and must be remembered
+    /// apart.
+    pub(in crate::state) fn open(&mut self, hello: &OpenEpoch) -> (Option<OlderImage>, Vec<Epoch>) {
+        let held = held(hello);
         let is_new = self.find(hello.epoch).is_none();
         let comes_back = !is_new && hello.epoch != self.newest;
         if is_new {
@@ -33,8 +39,16 @@ impl Epochs {
         let (mut open, closing): (Vec<_>, Vec<_>) = self.open.drain(..).partition(stays);
         let (again, closed): (Vec<_>, Vec<_>) = self.closed.drain(..).partition(named);
         open.extend(again);
+        self.refused.clear();
         for &new in held.iter().chain([&hello.epoch]) {
-            if !open.iter().any(|known| known.epoch == new) {
+            if open.iter().any(|known| known.epoch == new) {
+                continue;
+            }
+            // Once starts were forgotten, one that is unknown may be one of them: only the sensor's own,
+            // which it has just drawn, is new.
+            if self.forgotten > 0 && new != hello.epoch {
+                self.refused.push(new);
+            } else {
                 open.push(Epoch { epoch: new, ..Epoch::default() });
             }
         }
@@ -46,14 +60,14 @@ impl Epochs {
             let at = spare.or_else(|| open.iter().position(|known| !runs(known)));
             closed.push(open.remove(at.unwrap_or_default()));
         }
-        closed.drain(..closed.len().saturating_sub(TOMBSTONES_MAX));
+        let past = closed.drain(..closed.len().saturating_sub(TOMBSTONES_MAX)).collect::<Vec<_>>();
         let whole = closed.len().saturating_sub(WHOLE_TOMBSTONES_MAX);
         for old in closed.iter_mut().take(whole) {
             old.urgent.shrink();
             old.bulk.shrink();
         }
         (self.open, self.closed) = (open, closed);
-        self.learn(hello, comes_back)
+        (self.learn(hello, comes_back), past)
     }
 
     /// Notes where the hello came from and, if it is the newest start's, where the others ended.

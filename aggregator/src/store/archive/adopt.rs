@@ -27,6 +27,40 @@ pub struct FileName {
     pub through: u64,
 }
 
+/// Removes what was being fetched when the node ended of files whose entries are here by now.
+pub(super) fn forget_useless(folder: &Path, files: &[ArchiveFile]) -> Result<(), StoreError> {
+    for path in fetched(folder)? {
+        let lacks = |name: FileName| lacking(files, name.first, name.through).is_some();
+        if !file::parse_stem(&path).is_some_and(lacks) {
+            std::fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+/// The files of a folder that are being fetched.
+fn fetched(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let failed = StoreError::io("read", folder);
+    let entries = std::fs::read_dir(folder).map_err(&failed)?;
+    let paths = entries.map(|entry| Ok(entry.map_err(&failed)?.path()));
+    let mut paths = paths.collect::<Result<Vec<_>, StoreError>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == FETCHED_EXTENSION));
+    Ok(paths)
+}
+
+/// The last run of a range that none of the files answers for.
+fn lacking(files: &[ArchiveFile], first: u64, through: u64) -> Option<FileName> {
+    let mut lacking = FileName { first, through };
+    for file in files.iter().rev().filter(|file| file.first <= through) {
+        if file.through < lacking.through {
+            lacking.first = lacking.first.max(file.through + 1);
+            break;
+        }
+        lacking.through = file.first.checked_sub(1)?;
+    }
+    (lacking.first <= lacking.through).then_some(lacking)
+}
+
 impl Archive {
     /// Some bytes of a file from an offset on, for a peer; fewer at its end. Not checked: whoever
     /// takes the file in checks all of it.
@@ -61,11 +95,8 @@ impl Archive {
     /// [`StoreError::Io`].
     pub fn forget_fetched(&self, but: Option<FileName>) -> Result<(), StoreError> {
         let kept = but.map(|name| self.fetched_path(name));
-        let failed = StoreError::io("read", &self.folder);
-        for entry in std::fs::read_dir(&self.folder).map_err(&failed)? {
-            let path = entry.map_err(&failed)?.path();
-            let fetched = path.extension().is_some_and(|extension| extension == FETCHED_EXTENSION);
-            if fetched && Some(&path) != kept.as_ref() {
+        for path in fetched(&self.folder)? {
+            if Some(&path) != kept.as_ref() {
                 std::fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
             }
         }
@@ -82,7 +113,7 @@ impl Archive {
         let sealed = SealedFile::open(fetched)?;
         sealed.verify()?;
         let ArchiveFile { first, through, .. } = sealed.summary;
-        let lacking = self.lacking(first, through.min(below.saturating_sub(1)));
+        let lacking = lacking(&self.files.read(), first, through.min(below.saturating_sub(1)));
         let what = "its entries are here already";
         let misplaced = || StoreError::Misplaced { path: fetched.to_owned(), what };
         let lacking = lacking.ok_or_else(misplaced)?;
@@ -104,19 +135,6 @@ impl Archive {
         let at = files.partition_point(|file| file.first < summary.first);
         files.insert(at, summary.clone());
         Ok(summary)
-    }
-
-    /// The last run of a range that no file here answers for.
-    fn lacking(&self, first: u64, through: u64) -> Option<FileName> {
-        let mut lacking = FileName { first, through };
-        for file in self.files.read().iter().rev().filter(|file| file.first <= through) {
-            if file.through < lacking.through {
-                lacking.first = lacking.first.max(file.through + 1);
-                break;
-            }
-            lacking.through = file.first.checked_sub(1)?;
-        }
-        (lacking.first <= lacking.through).then_some(lacking)
     }
 
     /// Copies the records of a range into a file of its own.

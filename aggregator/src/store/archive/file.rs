@@ -12,7 +12,7 @@ use wardmesh_common::time::Timestamp;
 use super::format::{
     self, ENTRY_LENGTH, Entry, FOOTER_LENGTH, Footer, HEADER_LENGTH, RECORD_HEADER_LENGTH,
 };
-use super::{ArchiveFile, Record};
+use super::{ArchiveFile, FileName, Record};
 use crate::store::StoreError;
 
 /// What a sealed file's name ends with.
@@ -21,6 +21,12 @@ pub(super) const EXTENSION: &str = "wmar";
 /// The name of the file that answers for these log indexes: sorts by the first.
 pub(super) fn name(first: u64, through: u64) -> String {
     format!("{first:020}-{through:020}.{EXTENSION}")
+}
+
+/// The log indexes in the name of a file, whatever it ends with; `None` if it is not one of ours.
+pub(super) fn parse_stem(path: &Path) -> Option<FileName> {
+    let (first, through) = path.file_stem()?.to_str()?.split_once('-')?;
+    Some(FileName { first: first.parse().ok()?, through: through.parse().ok()? })
 }
 
 /// An open file; reads go by position, so that it can be shared.

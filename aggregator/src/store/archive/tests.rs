@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind::StorageFull;
+
+use wardmesh_common::space::{Limits, Room};
 
 use super::*;
 use crate::state::command::DefineSite;
@@ -231,6 +234,54 @@ fn retention_removes_whole_files_the_oldest_first_and_never_the_last() {
     archive.retain(&Retention { bytes_max: 0, ..keep_all }).unwrap();
     assert_eq!((archive.history_from(), archive.archived_through()), (Some(8), Some(8)));
     assert_eq!(open(folder.path()).files(), archive.files());
+}
+
+#[test]
+fn room_is_asked_for_the_next_file_alone() {
+    const MIB: u64 = 1 << 20;
+    let log = MemoryLog::default();
+    for index in 1..=12 {
+        let (site, title) = ("a".parse().unwrap(), "x".repeat(MIB as usize));
+        let action = Action::DefineSite(DefineSite { tenant: tenant(), site, title });
+        log.put(index, Command::new(Timestamp::from_parts(index, 0), action).encode().unwrap());
+    }
+    let limits = Limits { low: 32 * MIB, reserve: 16 * MIB };
+    // (MiB above the reserve, archived before, through) → what is archived then
+    let cases = [(2, None, 12, None), (5, None, 12, Some(12)), (3, Some(11), 12, Some(12))];
+    for (above, before, through, archived) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        if let Some(before) = before {
+            open(folder.path()).append(before, &log, &no_rows).unwrap();
+        }
+        let archive = open(folder.path());
+        let room = Room { free: limits.reserve + above * MIB, total: u64::MAX, files: true };
+        let told = Box::new(move |_: &Path| Some(room));
+        archive.watch(Arc::new(Space::told_by(folder.path().to_owned(), limits, told)));
+        let appended = archive.append(through, &log, &no_rows);
+        assert_eq!(archive.archived_through(), archived, "{above} {appended:?}");
+        if archived.is_none() {
+            assert!(matches!(appended, Err(StoreError::Full { .. })), "{appended:?}");
+            assert_eq!(std::io::Error::from(appended.unwrap_err()).kind(), StorageFull);
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "it began all the same");
+        }
+    }
+}
+
+#[test]
+fn what_was_being_fetched_goes_once_its_entries_are_here() {
+    let folder = tempfile::tempdir().unwrap();
+    append_each(&open(folder.path()), &log_of(&[1, 2, 3, 4, 5, 6]), &[3, 6]);
+    // (what a fetched file is to answer for) → whether it stays
+    for ((first, through), stays) in [((1, 6), false), ((2, 3), false), ((5, 9), true)] {
+        let path = open(folder.path()).fetched_path(FileName { first, through });
+        fs::write(&path, "begun").unwrap();
+        drop(open(folder.path()));
+        assert_eq!(path.exists(), stays, "{first} {through}");
+    }
+    let stray = folder.path().join("stray.fetched");
+    fs::write(&stray, "").unwrap();
+    drop(open(folder.path()));
+    assert!(!stray.exists());
 }
 
 #[test]

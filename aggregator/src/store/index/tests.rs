@@ -296,6 +296,24 @@ fn the_time_of_application_is_found_by_halving() {
 }
 
 #[test]
+fn a_row_that_cannot_be_read_is_an_error_that_names_the_index() {
+    let (folder, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(50));
+    let (index, _) = open(folder.path(), 0);
+    commit(&index, &fleet, 0..50);
+    let (key, _) = index.db.scan_prefix([key::BATCHES]).nth(3).unwrap().unwrap();
+    index.db.insert(key, b"no row").unwrap();
+    let from = Place { index: 0, ordinal: 0 };
+    let mut seen = 0;
+    let visited = index.visit(&tenant(), None, from, |_, _| {
+        seen += 1;
+        Ok(ControlFlow::Continue(()))
+    });
+    let why = visited.unwrap_err().to_string();
+    assert!(why.contains(folder.path().to_str().unwrap()), "{why}");
+    assert_eq!(seen, 3, "it went on behind what it could not read");
+}
+
+#[test]
 fn a_second_process_is_refused_and_harms_nothing() {
     let (folder, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(10));
     let (index, _) = open(folder.path(), 0);

@@ -4,7 +4,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -56,6 +55,8 @@ pub(super) struct Writer {
     covers: Covers,
     /// Rows of entries below it are to be removed.
     forgetting: Option<u64>,
+    /// The node stopped while there was no room: nothing more is written.
+    given_up: bool,
 }
 
 /// What is to be written at once.
@@ -66,7 +67,7 @@ struct Group {
 
 impl Writer {
     pub(super) fn new(tree: Tree, meta: Meta, shared: Arc<Shared>) -> Self {
-        Self { tree, meta, shared, covers: Covers::default(), forgetting: None }
+        Self { tree, meta, shared, covers: Covers::default(), forgetting: None, given_up: false }
     }
 
     /// Runs until the other side has gone and everything that it sent is written.
@@ -99,8 +100,17 @@ impl Writer {
     }
 
     fn write(&mut self, messages: Vec<Message>) -> Result<(), StoreError> {
-        while self.shared.is_full() && !self.shared.ending.load(Ordering::Acquire) {
+        while !self.given_up && self.shared.is_full() {
+            if self.shared.is_ending() {
+                // Nothing after it either, or the marker would claim what was left out.
+                self.given_up = true;
+                let why = "the node stopped while its volume was full";
+                return Err(StoreError::Index(why.to_owned()));
+            }
             std::thread::sleep(FULL_POLL);
+        }
+        if self.given_up {
+            return Ok(());
         }
         let mut group = Group { batch: Batch::default(), meta: self.meta };
         for message in messages {
@@ -224,7 +234,7 @@ impl Writer {
             let batch = read.and_then(|(tenant, place)| {
                 Some((place, row::decode(tenant, place.ordinal, &value)?))
             });
-            let (place, batch) = batch.ok_or_else(|| damaged("a row is damaged"))?;
+            let (place, batch) = batch.ok_or_else(|| self.shared.damaged())?;
             secondary.extend(
                 row::subjects(&batch)
                     .map(|subject| key::subject(&batch.tenant, &subject, key::block(place.index))),
@@ -238,10 +248,6 @@ impl Writer {
         }
         self.apply(group)
     }
-}
-
-fn damaged(what: &str) -> StoreError {
-    StoreError::Index(what.to_owned())
 }
 
 /// Waits for what else is to be written with a message, and who waits for it; `busy` does not wait.

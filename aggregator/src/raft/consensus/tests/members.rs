@@ -193,6 +193,33 @@ async fn a_member_that_moved_is_found_at_its_new_address() {
     .await;
 }
 
+/// Its vote is gone with the log: with a new one it could vote twice in the same term.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_volume_without_its_log_or_its_mark_is_refused() {
+    bounded(async {
+        let mut trio = founded().await;
+        let node = trio.other_than(trio.leader().await);
+        trio.submit_all(node, 1, 0..5).await;
+        trio.agree(5).await;
+        trio.halt(node).await;
+        let (data, away) = (trio.data(node).to_owned(), trio.data(node).join("away"));
+        for (gone, said) in [("raft", "its Raft log is gone"), ("cluster-id", "is missing")] {
+            std::fs::rename(data.join(gone), &away).unwrap();
+            for _ in 0..2 {
+                let why = trio.refused_start(node).await;
+                assert!(why.contains(said) && why.contains("cluster-id"), "{why}");
+            }
+            assert!(gone != "raft" || !data.join("raft/log").exists(), "it began a new one");
+            std::fs::rename(&away, data.join(gone)).unwrap();
+        }
+        trio.restart(node).await;
+        trio.submit_all(node, 1, 5..8).await;
+        trio.agree(8).await;
+        trio.shutdown().await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_clusters_nodes_are_refused() {
     bounded(async {

@@ -48,6 +48,36 @@ async fn a_full_follower_stands_back_and_catches_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_on_request_asks_for_room_and_for_what_is_archived_before_it() {
+    bounded(async {
+        let trio = Trio::start().await;
+        trio.initialise(1).await;
+        let leader = trio.leader().await;
+        trio.submit_all(leader, 1, 0..5).await;
+        trio.agree(5).await;
+        // (bytes left above the reserve, bytes to be archived before) → whether there is room
+        let mib = 1 << 20;
+        for (left, unarchived, fits) in
+            [(3 * mib, 0, false), (8 * mib, 6 * mib, false), (8 * mib, 0, true)]
+        {
+            trio.unarchived(unarchived);
+            trio.leave_room(leader, LIMITS.reserve + left);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let before = trio.node(leader).status().snapshot;
+            let built = trio.node(leader).snapshot_and_purge().await;
+            assert_eq!(built.is_ok(), fits, "{left} {unarchived}: {built:?}");
+            assert_eq!(trio.node(leader).status().snapshot > before, fits);
+            if let Err(why) = built {
+                let folder = trio.data(leader).parent().unwrap().display().to_string();
+                assert!(why.to_string().contains(&folder), "{why}");
+            }
+        }
+        trio.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_leader_hands_over_to_who_has_room() {
     bounded(async {
         let trio = Trio::start().await;

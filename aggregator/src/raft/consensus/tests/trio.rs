@@ -157,6 +157,7 @@ pub(super) struct Trio {
     pub(super) authority: Authority,
     nodes: BTreeMap<NodeId, Seat>,
     folder: TempDir,
+    unarchived: Arc<AtomicU64>,
 }
 
 pub(super) fn identity(authority: &Authority, node: NodeId) -> Identity {
@@ -172,6 +173,7 @@ fn free_address() -> std::net::SocketAddr {
 fn settings(
     folder: &TempDir,
     authority: &Authority,
+    unarchived: &Arc<AtomicU64>,
     node_id: NodeId,
 ) -> (Settings, Arc<AtomicU64>) {
     let address = free_address();
@@ -185,6 +187,7 @@ fn settings(
     let probe = move |_: &Path| {
         Some(Room { free: told.load(Ordering::Relaxed), total: u64::MAX, files: true })
     };
+    let unarchived = Arc::clone(unarchived);
     let settings = Settings {
         node_id,
         member,
@@ -195,6 +198,7 @@ fn settings(
         lease_reads: false,
         compaction: Compaction { keep_entries: 0, laggard_entries: 0, ..Compaction::default() },
         archived_through: Arc::new(|| u64::MAX),
+        unarchived_bytes: Arc::new(move || unarchived.load(Ordering::Relaxed)),
         space: Arc::new(Space::told_by(folder.path().to_owned(), LIMITS, Box::new(probe))),
     };
     (settings, free)
@@ -204,12 +208,12 @@ impl Trio {
     pub(super) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new("test").unwrap();
-        let mut nodes = BTreeMap::new();
+        let (mut nodes, unarchived) = (BTreeMap::new(), Arc::default());
         for node_id in 1..=3 {
-            let (settings, free) = settings(&folder, &authority, node_id);
+            let (settings, free) = settings(&folder, &authority, &unarchived, node_id);
             nodes.insert(node_id, Seat { settings, free, running: None });
         }
-        let mut trio = Self { authority, nodes, folder };
+        let mut trio = Self { authority, nodes, folder, unarchived };
         for node_id in 1..=3 {
             trio.restart(node_id).await;
         }
@@ -243,7 +247,7 @@ impl Trio {
 
     /// Starts one more node, empty and no member.
     pub(super) async fn start_empty(&mut self, node_id: NodeId) {
-        let (settings, free) = settings(&self.folder, &self.authority, node_id);
+        let (settings, free) = settings(&self.folder, &self.authority, &self.unarchived, node_id);
         self.nodes.insert(node_id, Seat { settings, free, running: None });
         self.restart(node_id).await;
     }
@@ -305,6 +309,11 @@ impl Trio {
     /// Has a node's volume told to have so many bytes left.
     pub(super) fn leave_room(&self, node_id: NodeId, free: u64) {
         self.nodes[&node_id].free.store(free, Ordering::Relaxed);
+    }
+
+    /// Has all nodes told that so many bytes are not archived yet.
+    pub(super) fn unarchived(&self, bytes: u64) {
+        self.unarchived.store(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn machine(&self, node_id: NodeId) -> &Tally {
@@ -369,7 +378,7 @@ impl Trio {
     pub(super) async fn purge(&self, on: NodeId) {
         let applied = self.node(on).status().applied;
         while self.node(on).log().kept().start < applied {
-            self.node(on).snapshot_and_purge().await;
+            self.node(on).snapshot_and_purge().await.unwrap();
             pause().await;
         }
     }
