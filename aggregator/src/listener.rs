@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{Endpoint, IdleTimeout, Incoming, ServerConfig, TransportConfig, VarInt};
+use wardmesh_common::link;
 use wardmesh_common::tls::{INGEST_ALPN, Identity};
 
 use crate::ingest::{Ingest, session};
@@ -65,7 +66,7 @@ pub fn bind(address: SocketAddr, identity: &Identity) -> Result<Endpoint, Listen
         .datagram_receive_buffer_size(None);
     config.transport_config(Arc::new(transport));
     config.max_incoming(INCOMING_MAX);
-    Endpoint::server(config, address).map_err(|cause| ListenError::Bind { address, cause })
+    link::quic::listen(config, address).map_err(|cause| ListenError::Bind { address, cause })
 }
 
 /// Serves sensors until the endpoint is closed.

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, ServerConfig};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wardmesh_common::id::NodeId;
+use wardmesh_common::link::quic;
 use wardmesh_common::tls::{self, Identity, Principal, RAFT_ALPN, TlsError};
 
 use super::network::{CALLS_MAX, transport};
@@ -78,7 +79,7 @@ pub enum BindError {
 pub fn bind(address: SocketAddr, identity: &Identity) -> Result<Endpoint, BindError> {
     let mut config = ServerConfig::with_crypto(Arc::new(identity.server(RAFT_ALPN)?));
     config.transport_config(transport());
-    Endpoint::server(config, address).map_err(|cause| BindError::Address { address, cause })
+    quic::listen(config, address).map_err(|cause| BindError::Address { address, cause })
 }
 
 /// Takes connections until the endpoint is closed.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use quinn::{ClientConfig, Connection, Endpoint, ServerConfig, TransportConfig, VarInt};
 use wardmesh_cli::local::CLUSTER;
+use wardmesh_common::link::quic;
 use wardmesh_common::tls::{self, INGEST_ALPN, Identity};
 
 /// Bytes that may be on their way on a stream: more than any link here holds.
@@ -26,7 +27,7 @@ fn transport() -> Arc<TransportConfig> {
 pub fn server(identity: &Identity) -> anyhow::Result<Endpoint> {
     let mut config = ServerConfig::with_crypto(Arc::new(identity.server(INGEST_ALPN)?));
     config.transport_config(transport());
-    Ok(Endpoint::server(config, (Ipv4Addr::LOCALHOST, 0).into())?)
+    Ok(quic::listen(config, (Ipv4Addr::LOCALHOST, 0).into())?)
 }
 
 /// A connection from a socket of its own; the endpoint must be kept.

@@ -1,13 +1,41 @@
 //! Links over QUIC: what production uses.
 
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use quinn::{Endpoint, ReadExactError, RecvStream, SendStream, VarInt};
+use quinn::{
+    Endpoint, EndpointConfig, ReadExactError, RecvStream, SendStream, ServerConfig, TokioRuntime,
+    VarInt,
+};
+use rustix::net::sockopt::{set_socket_recv_buffer_size, socket_recv_buffer_size};
 
 use super::silence::{Exchanged, LOOK, Silence};
 use super::{Carried, Connection, Incoming, LinkError, Outgoing, Stream};
 use crate::tls::{self, Principal};
+
+/// Bytes that may wait in a listening socket: all sensors and peers share it, and a core that is busy
+/// with something else for some milliseconds must not cost them their packets. Linux grants at most
+/// `net.core.rmem_max` (socket(7)), whose default holds some hundred packets.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// Opens an endpoint that takes connections.
+///
+/// # Errors
+/// Where the address cannot be bound.
+pub fn listen(config: ServerConfig, address: SocketAddr) -> io::Result<Endpoint> {
+    let socket = UdpSocket::bind(address)?;
+    // What is not granted makes it slower under load, not wrong.
+    let wanted = set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER);
+    let granted = wanted.and_then(|()| socket_recv_buffer_size(&socket)).unwrap_or(0);
+    if granted < RECEIVE_BUFFER {
+        let why = "raise net.core.rmem_max: packets are lost when the node is busy";
+        tracing::info!(%address, granted, wanted = RECEIVE_BUFFER, why, "a small receive buffer");
+    }
+    Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime))
+}
 
 fn lost(cause: impl std::fmt::Display) -> LinkError {
     LinkError::Lost(cause.to_string())
