@@ -168,7 +168,6 @@ impl State {
             run.tally.unattributed += 1;
             return;
         };
-        let is_new = known.is_none();
         let Some(known) = known.or_else(|| self.discover(entry, place, run, at)) else { return };
         let Some(device) = self.devices.at_mut(known.slot) else { return };
         run.tally.devices.push(device.id);
@@ -186,7 +185,7 @@ impl State {
         let routed = device.router;
         let news = device.see(&sight);
         run.tally.arrivals += u64::from(news.arrived);
-        if is_new || news.facets {
+        if news.facets {
             run.tally.refaceted.push(device.id);
         }
         if device.router != routed {
@@ -197,15 +196,8 @@ impl State {
             // The sight that showed it to be a router: what is said is its guest's.
             return;
         }
-        if kind == EventKind::Flow && !merged {
-            let count = |word| run.words.count(event, word);
-            device.count_flow(count(Word::Packets), count(Word::Bytes));
-        }
-        if let Some(service) = event.service.as_ref() {
-            let port = service.port.as_ref().map(|port| port.to_native());
-            device.serve(service.transport(), port, batch.protocol(event), at);
-        }
         let origin = Origin { site: place.site, sensor: place.sensor, at, counts: !merged };
+        note_traffic(device, &run.words, batch, event, origin);
         if listen(device, &run.words, event, &served, origin) {
             run.tally.refaceted.push(device.id);
         }
@@ -288,6 +280,24 @@ impl State {
         let Some(device) = device else { return Vec::new() };
         let classes = device.values(Field::Class).into_iter();
         classes.filter(|class| dicom::is_modality(class)).map(str::to_owned).collect()
+    }
+}
+
+/// Counts an event's flow and notes its service.
+fn note_traffic(
+    device: &mut Device,
+    words: &Words<'_>,
+    batch: Batched<'_>,
+    event: &ArchivedEvent,
+    origin: Origin<'_>,
+) {
+    if event.kind() == EventKind::Flow && origin.counts {
+        let count = |word| words.count(event, word);
+        device.count_flow(count(Word::Packets), count(Word::Bytes));
+    }
+    if let Some(service) = event.service.as_ref() {
+        let port = service.port.as_ref().map(|port| port.to_native());
+        device.serve(service.transport(), port, batch.protocol(event), origin.at);
     }
 }
 
