@@ -83,10 +83,16 @@ pub(super) fn value(blocks: u64) -> [u8; 1] {
     [blocks as u8]
 }
 
+/// How many blocks a row's value is of; `None` where it is damaged.
+pub(super) fn count(value: &[u8]) -> Option<u64> {
+    let [blocks] = value else { return None };
+    Some(u64::from(*blocks))
+}
+
 /// The blocks that a row stands for; `None` where it is damaged.
 pub(super) fn blocks(key: &[u8], value: &[u8]) -> Option<Range<u64>> {
-    let (from, [blocks]) = (key::read_block(key)?, value) else { return None };
-    Some(from..from + u64::from(*blocks))
+    let (from, blocks) = (key::read_block(key)?, count(value)?);
+    Some(from..from + blocks)
 }
 
 /// Whether a row stands for a block of a subject.

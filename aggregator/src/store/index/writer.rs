@@ -2,12 +2,12 @@
 //!
 //! Every group renews the marker in the same sled batch, so that rows and marker never part.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use sled::{Batch, Tree};
+use sled::{Batch, IVec, Tree};
 
 use super::cover::{self, Covers};
 use super::meta::Meta;
@@ -63,6 +63,36 @@ pub(super) struct Writer {
 struct Group {
     batch: Batch,
     meta: Meta,
+    /// What it writes that may be asked for again before it is written.
+    written: HashMap<Vec<u8>, IVec>,
+}
+
+impl Group {
+    fn new(meta: Meta) -> Self {
+        Self { batch: Batch::default(), meta, written: HashMap::new() }
+    }
+
+    /// What will stand under a key once this is written.
+    fn held(&self, tree: &Tree, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        match self.written.get(key) {
+            Some(value) => Ok(Some(value.clone())),
+            None => tree.get(key).map_err(StoreError::index),
+        }
+    }
+
+    fn put(&mut self, key: Vec<u8>, value: IVec) {
+        self.meta.added(&key, &value);
+        self.batch.insert(key, value);
+    }
+
+    /// Puts a value in place of what was held.
+    fn replace(&mut self, key: Vec<u8>, held: Option<&IVec>, value: IVec) {
+        if let Some(held) = held {
+            self.meta.removed(&key, held);
+        }
+        self.written.insert(key.clone(), value.clone());
+        self.put(key, value);
+    }
 }
 
 impl Writer {
@@ -112,7 +142,7 @@ impl Writer {
         if self.given_up {
             return Ok(());
         }
-        let mut group = Group { batch: Batch::default(), meta: self.meta };
+        let mut group = Group::new(self.meta);
         for message in messages {
             match message {
                 Message::Commit { index, batches } => self.commit(&mut group, index, &batches)?,
@@ -183,21 +213,24 @@ impl Writer {
     ) -> Result<(), StoreError> {
         let place = Place { index, ordinal: batch.ordinal };
         let key = key::batch(&batch.tenant, place);
-        if !again || !self.tree.contains_key(&key).map_err(StoreError::index)? {
-            let value = row::encode(batch);
+        if !again || group.held(&self.tree, &key)?.is_none() {
+            let value: IVec = row::encode(batch).into();
             let ahead = batch.observed_max.since(batch.received_at).as_nanos();
             group.meta.ahead = group.meta.ahead.max(u64::try_from(ahead).unwrap_or(u64::MAX));
-            group.meta.added(&key, &value);
-            group.batch.insert(key, value);
+            if again {
+                group.replace(key, None, value);
+            } else {
+                group.put(key, value);
+            }
         }
         let block = key::block(index);
         for subject in row::subjects(batch) {
             let Some(blocks) = self.covers.meet(&batch.tenant, &subject, block) else { continue };
             let key = key::subject(&batch.tenant, &subject, block);
-            if !self.tree.contains_key(&key).map_err(StoreError::index)? {
-                let value = cover::value(blocks);
-                group.meta.added(&key, &value);
-                group.batch.insert(key, &value);
+            // One that was written where less was known of the subject may stand for fewer.
+            let held = group.held(&self.tree, &key)?;
+            if held.as_ref().and_then(|held| cover::count(held)) < Some(blocks) {
+                group.replace(key, held.as_ref(), (&cover::value(blocks)).into());
             }
         }
         Ok(())
@@ -224,7 +257,7 @@ impl Writer {
     }
 
     fn forget_rows(&mut self, from: &[u8], until: &[u8]) -> Result<(), StoreError> {
-        let mut group = Group { batch: Batch::default(), meta: self.meta };
+        let mut group = Group::new(self.meta);
         let mut secondary = HashSet::new();
         for entry in self.tree.range(from..until).take(FORGOTTEN_ROWS_MAX) {
             let (key, value) = entry.map_err(StoreError::index)?;
