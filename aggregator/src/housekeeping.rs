@@ -3,7 +3,7 @@
 
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wardmesh_common::space::{Level, Space};
 use wardmesh_common::time::Timestamp;
@@ -16,6 +16,9 @@ use crate::store::archive::{FILE_BYTES, Retention};
 
 /// How often there is something to do.
 const PERIOD: Duration = Duration::from_millis(500);
+
+/// How long the query index is fed again before the archive has its turn: what is left comes next.
+const REINDEX_MAX: Duration = Duration::from_secs(1);
 
 /// Bytes by which the log grows before a file is written: what is archived can be purged, the log is
 /// read whole at every start, and rows wait in memory until then.
@@ -54,6 +57,10 @@ pub fn run(
                 Ok(()) => said.clear(),
                 Err(cause) if cause.is_damage() => return consensus.stop(cause.to_string()),
                 Err(cause) if cause.is_of_the_disk() => fatal(&cause.to_string()),
+                // A snapshot that finds them lost would be fatal as well, at some later time.
+                Err(cause @ StoreError::RowsLost(_)) if space.level() > Level::Critical => {
+                    fatal(&format!("{cause}; there is room again: the next start applies it anew"));
+                }
                 Err(cause) => say_once(said, &cause),
             }
         }
@@ -105,7 +112,8 @@ fn archive(
     *archived_at = (*archived_at).min(size);
     let grown = size - *archived_at;
     let wanted = store.wanted().min(applied) > store.archived_through().unwrap_or(0);
-    let due = unarchived > keeping.unarchived_entries || (unarchived > 0 && grown > LOG_GROWTH_MAX);
+    let due = unarchived > keeping.unarchived_entries
+        || (unarchived > 0 && (grown > LOG_GROWTH_MAX || store.is_crowded()));
     // The log keeps what finds no room here; what is archived can be purged, which makes room.
     if due || wanted {
         let through = store.archive_up_to(applied, log)?;
@@ -133,11 +141,17 @@ fn reindex(
 ) -> Result<(), StoreError> {
     let store = replica.store();
     let Some(missing) = store.missing(log) else { return Ok(()) };
-    // It waits for room, and nothing here may wait for that.
-    let later = || stop.load(Ordering::Acquire) || space.level() < Level::Low;
+    // It waits for room, and nothing here may wait for that, nor the archive for all of it.
+    let until = Instant::now() + REINDEX_MAX;
+    let later =
+        || stop.load(Ordering::Acquire) || space.level() < Level::Low || Instant::now() > until;
     if missing.through > replica.state().applied() || later() {
         return Ok(());
     }
-    tracing::info!(from = missing.from, through = missing.through, "feeding the query index again");
+    tracing::debug!(
+        from = missing.from,
+        through = missing.through,
+        "feeding the query index again"
+    );
     store.refeed(missing, &later)
 }

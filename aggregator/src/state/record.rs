@@ -138,7 +138,8 @@ impl<const N: usize> Record for [u8; N] {
     }
 }
 
-fn write_text(text: &str, out: &mut Vec<u8>) {
+/// The form of a text.
+pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
     (text.len() as u32).write(out);
     out.extend_from_slice(text.as_bytes());
 }

@@ -6,7 +6,7 @@
 
 use super::classify;
 use super::evidence::{Field, Saying};
-use super::record::Record;
+use super::record::{self, Record};
 
 /// An attribute that says something of the device that the event is about.
 #[derive(Debug)]
@@ -162,7 +162,7 @@ impl Source {
 /// By name: a table that grows does not change what a snapshot says.
 impl Record for Source {
     fn write(&self, out: &mut Vec<u8>) {
-        self.0.to_owned().write(out);
+        record::write_text(self.0, out);
     }
 
     fn read(from: &mut &[u8]) -> Option<Self> {

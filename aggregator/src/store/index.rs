@@ -183,9 +183,11 @@ impl Index {
     }
 
     /// Feeds an entry that is missing, in rising order; those passed over are taken to have no
-    /// batches. Waits for room.
-    pub fn refeed(&self, index: u64, batches: impl Into<Rows>) {
-        self.send(Message::Refeed { index, batches: batches.into() });
+    /// batches. `false` where the writer is behind: to be repeated.
+    pub fn try_refeed(&self, index: u64, rows: &Rows) -> bool {
+        let message = Message::Refeed { index, batches: Rows::clone(rows) };
+        let sent = self.messages.as_ref().map(|messages| messages.try_send(message));
+        !matches!(sent, Some(Err(TrySendError::Full(_))))
     }
 
     /// Entries below `from` came with a snapshot: their rows are neither here nor missing.

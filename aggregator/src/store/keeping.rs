@@ -45,6 +45,12 @@ impl Store {
         }
     }
 
+    /// Whether so many rows wait for the archive that it should be written now.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.pending.is_crowded()
+    }
+
     /// What went wrong while an entry was applied, which cannot fail; told once.
     pub fn take_failure(&self) -> Option<StoreError> {
         self.failure.lock().take()

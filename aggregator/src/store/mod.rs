@@ -40,6 +40,9 @@ use self::events::Sources;
 use self::index::{Expected, Index, Missing, Progress, Rebuild};
 use self::pending::Pending;
 
+/// How often a writer of the query index that is behind is asked again.
+const REFEED_POLL: Duration = Duration::from_millis(5);
+
 /// The rows of one entry's applied batches, shared by index and archive.
 pub(crate) type Rows = Arc<[AppliedBatch]>;
 
@@ -178,7 +181,13 @@ impl Store {
             }
             let rows = self.rows(index)?;
             if !rows.is_empty() || index == missing.through {
-                self.index.refeed(index, rows);
+                // The writer may be waiting for room.
+                while !self.index.try_refeed(index, &rows) {
+                    if stop() {
+                        return Ok(());
+                    }
+                    std::thread::sleep(REFEED_POLL);
+                }
             }
         }
         Ok(())

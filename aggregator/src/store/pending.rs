@@ -50,6 +50,11 @@ impl Pending {
         rows.is_empty() || kept.lost.is_some() || kept.batches + rows.len() <= self.batches_max
     }
 
+    /// Whether half of what can be kept is: time to archive, before applying has to.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.kept.lock().batches > self.batches_max / 2
+    }
+
     /// The first entry whose rows are lost.
     pub(super) fn lost(&self) -> Option<u64> {
         self.kept.lock().lost

@@ -29,7 +29,7 @@ const TURNS: [(u64, u64); 2] = [(2_000, 100), (100_000, 4)];
 const STATIONS: u64 = 1 << 24;
 
 /// Commands after a clone of each kind; the longest counts.
-const ROUNDS: u64 = 8;
+const ROUNDS: u64 = 9;
 
 const SENSOR: SensorId = SensorId([1; 16]);
 const EPOCH: u64 = 1;
@@ -96,7 +96,7 @@ fn worst_after_clone(
     }
     let mut longest = 0.0_f64;
     for round in 0..ROUNDS {
-        let base = 1_000 * round;
+        let base = JOINED_EVENTS_MAX as u64 * round;
         let frames = feed.frames(base..base + JOINED_EVENTS_MAX as u64, devices)?;
         longest = longest.max(node.after_clone(&frames)?);
     }

@@ -4,11 +4,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use wardmesh_common::id::{DeviceId, MintedId, SensorId};
-use wardmesh_common::wire::Lane;
-
 use super::*;
 use crate::store::fixture::{Dice, Fleet, tenant};
+
+mod blocks;
 
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -47,10 +46,18 @@ fn expected(fleet: &Fleet, entries: std::ops::Range<u64>) -> Vec<(u64, AppliedBa
     entries.flat_map(|entry| fleet.rows(entry).into_iter().map(move |row| (entry, row))).collect()
 }
 
+/// Feeds an entry as soon as the writer takes it.
+fn feed(index: &Index, entry: u64, rows: Vec<AppliedBatch>) {
+    let rows = Rows::from(rows);
+    while !index.try_refeed(entry, &rows) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Feeds what is missing, as a node does.
 fn refeed(index: &Index, fleet: &Fleet) {
     while let Some(missing) = index.progress().missing {
-        (missing.from..=missing.through).for_each(|entry| index.refeed(entry, fleet.rows(entry)));
+        (missing.from..=missing.through).for_each(|entry| feed(index, entry, fleet.rows(entry)));
         index.flush();
     }
 }
@@ -83,8 +90,8 @@ fn what_is_missing_is_known_over_restarts_until_it_is_fed() {
     let missing = Missing { from: 20, through: 49 };
     assert_eq!(rebuild, Rebuild::From(missing));
     commit(&index, &fleet, 50..60);
-    (20..30).for_each(|entry| index.refeed(entry, fleet.rows(entry)));
-    (20..25).for_each(|entry| index.refeed(entry, fleet.rows(entry)));
+    (20..30).for_each(|entry| feed(&index, entry, fleet.rows(entry)));
+    (20..25).for_each(|entry| feed(&index, entry, fleet.rows(entry)));
     // A snapshot from another node: the next entry is further on.
     commit(&index, &fleet, 80..100);
     drop(index);
@@ -186,7 +193,7 @@ fn damage_anywhere_is_harmless_since_it_is_built_anew() {
         fs::write(&file, &bytes).unwrap();
         let (index, rebuild) = open(&path, 60);
         if let Rebuild::From(missing) = rebuild {
-            (missing.from..=missing.through).for_each(|e| index.refeed(e, fleet.rows(e)));
+            (missing.from..=missing.through).for_each(|e| feed(&index, e, fleet.rows(e)));
             index.flush();
         }
         assert_eq!(rows(&index), expected(&fleet, 0..60), "{} at {at}", file.display());
@@ -324,72 +331,4 @@ fn a_second_process_is_refused_and_harms_nothing() {
     let second = Index::open(folder.path(), &expecting(0));
     assert!(matches!(second, Err(StoreError::Locked(_))), "{second:?}");
     assert_eq!(rows(&index), expected(&fleet, 0..10));
-}
-
-/// An entry's row: eight devices of which each speaks more rarely than the one before.
-fn sparse(entry: u64) -> Vec<AppliedBatch> {
-    let speaks = |device: &u64| Dice(entry * 8 + device + 1).below(12 << device) == 0;
-    let devices = (0..8).filter(speaks).map(|id| DeviceId(MintedId(u128::from(id)))).collect();
-    let at = Timestamp::from_parts(entry, 0);
-    vec![AppliedBatch {
-        ordinal: 0,
-        tenant: tenant(),
-        site: "north".parse().unwrap(),
-        sensor: SensorId([(entry % 3) as u8; 16]),
-        epoch: 1,
-        lane: Lane::Bulk,
-        seq: entry,
-        events: 1,
-        observed_min: at,
-        observed_max: at,
-        received_at: at,
-        devices,
-    }]
-}
-
-/// Whatever comes between: entries passed over, some of them fed again, starts.
-#[test]
-fn every_block_in_which_a_subject_speaks_is_found() {
-    const ENTRIES: u64 = 3_000;
-    for seed in 0..12 {
-        let (folder, mut dice, mut next) = (tempfile::tempdir().unwrap(), Dice(seed + 1), 0);
-        let mut index = open(folder.path(), 0).0;
-        while next < ENTRIES {
-            let until = (next + 1 + dice.below(90)).min(ENTRIES);
-            (next..until).for_each(|entry| index.commit(entry, sparse(entry)));
-            next = until + if dice.below(3) == 0 { dice.below(200) } else { 0 };
-            match dice.below(8) {
-                0 => {
-                    drop(index);
-                    index = open(folder.path(), next).0;
-                }
-                1..4 => {
-                    index.flush();
-                    let Some(missing) = index.progress().missing else { continue };
-                    let through = missing.through.min(missing.from + dice.below(150));
-                    (missing.from..=through).for_each(|at| index.refeed(at, sparse(at)));
-                }
-                _ => {}
-            }
-        }
-        index.commit(next.max(ENTRIES), Vec::new());
-        index.flush();
-        while let Some(missing) = index.progress().missing {
-            (missing.from..=missing.through).for_each(|at| {
-                index.refeed(at, if at < ENTRIES { sparse(at) } else { Vec::new() });
-            });
-            index.flush();
-        }
-        for entry in 0..ENTRIES {
-            let batch = &sparse(entry)[0];
-            for subject in row::subjects(batch) {
-                let block = key::block(entry);
-                let found = cover::covered(&index.db, &batch.tenant, &subject, block).unwrap();
-                assert!(found, "seed {seed}: {subject:?} in block {block}");
-            }
-        }
-        drop(index);
-        let expected = Expected { history_from: 0, ..expecting(next.max(ENTRIES) + 1) };
-        assert_eq!(Index::open(folder.path(), &expected).unwrap().1, Rebuild::None, "seed {seed}");
-    }
 }
