@@ -1,4 +1,4 @@
-//! Which batches were applied: a watermark and the latest chain hashes for each sensor, start and lane.
+//! Which batches were applied: a watermark and the latest chain hashes for each sensor, start, lane.
 //!
 //! ```text
 //! within WINDOW below the watermark   same chain: Duplicate, or PassedOver     other chain: Forked
@@ -7,8 +7,8 @@
 //! beyond                              Gap
 //! ```
 //!
-//! No time window, no LRU, no clock: a batch is applied once however late or often it comes. At each
-//! hello the sensor is given the hashes, and so knows of each batch that it holds whether it was applied.
+//! No time window, no clock: a batch is applied once however late or often it comes. At each hello the
+//! sensor is given the hashes, and so knows of each batch that it holds whether it was applied.
 
 use wardmesh_common::fault::{Fault, planted};
 use wardmesh_common::wire::Lane;
@@ -30,19 +30,20 @@ pub(super) use past::{recall, remember};
 pub const WINDOW: usize = 32;
 
 /// Starts of one sensor that may be sending at once: its own, and those that its spool still holds.
-/// A sensor that crashed sixteen times before it could drain loses the oldest, which is counted.
+/// A sensor that crashed more often before it could drain names the oldest first, and the others when
+/// those are through.
 pub const OPEN_EPOCHS_MAX: usize = 16;
 
 /// Closed starts that stay with the sensor, so that a batch of them gets `Duplicate` at once: they are
 /// hashed with every batch. Those before them are remembered apart, as [`PastStart`].
 pub const TOMBSTONES_MAX: usize = 64;
 
-/// Past starts of one sensor that are remembered, so that none is ever opened again at zero: an older
-/// image of its disk may hold batches of any of them. A restart a day makes 4,096 in eleven years; some
-/// 250 bytes each are a MiB a sensor. Beyond it a start that nobody remembers is not opened, since what
-/// it holds may have been applied: its batches are answered [`Reason::PassedOver`] and become dead
-/// letters, kept and counted, and are never applied twice.
-pub const PAST_STARTS_MAX: u32 = 4_096;
+/// Past starts of one sensor that are remembered, the latest: an older image of its disk may hold
+/// batches of any of them, and none is opened again at zero. A restart a day makes 4,096 in eleven
+/// years; some 250 bytes each are a MiB a sensor. Once any is forgotten, a start that a hello holds and
+/// nobody remembers is not opened, since what it holds may have been applied: its batches are answered
+/// [`Reason::PassedOver`] and become dead letters, kept and counted, and are never applied twice.
+pub const PAST_STARTS_MAX: u64 = 4_096;
 
 /// Closed starts that keep all their chain hashes; those before them keep the last one. They are hashed
 /// with every batch of the sensor.
@@ -97,7 +98,7 @@ impl Mark {
     }
 
     fn advance(&mut self, seq: u64, chain: u64, skipped: bool) {
-        // Only an index that is built from the middle of a log jumps.
+        // Only a planted fault jumps: what is due, or is passed over, is the next place.
         if seq != self.seq.saturating_add(1) {
             self.chains.clear();
             self.skipped = 0;
@@ -164,15 +165,14 @@ pub struct Epochs {
     pub closed: Vec<Epoch>,
     /// The start that was heard of last for the first time.
     pub newest: u64,
-    /// Starts that are remembered as [`PastStart`]; at most [`PAST_STARTS_MAX`].
-    pub past: u32,
-    /// Starts that found no place there.
-    pub forgotten: u64,
-    /// Starts that the latest hello named and that are not opened, since they may have been forgotten.
+    /// Starts that were ever remembered as [`PastStart`], one that came back each time that it ended;
+    /// the latest [`PAST_STARTS_MAX`] still are.
+    pub past: u64,
+    /// Starts that the latest hello named and that are not opened: they may have been forgotten.
     pub refused: Vec<u64>,
 }
 
-record!(Epochs { open, closed, newest, past, forgotten, refused });
+record!(Epochs { open, closed, newest, past, refused });
 
 /// Where a lane must go on from.
 pub(super) enum Passing {
@@ -182,6 +182,8 @@ pub(super) enum Passing {
     Passed,
     /// The batch before it is missing: this one is due.
     Missing(u64),
+    /// The epoch may be a forgotten one: all of it is passed over, and nothing of it is noted.
+    Refused,
     /// The epoch is not open.
     Closed,
 }
@@ -235,7 +237,8 @@ impl Epochs {
     /// Where a place of a lane lies to its watermark.
     pub(super) fn passing(&self, epoch: u64, lane: Lane, seq: u64) -> Passing {
         let Some(open) = self.open.iter().find(|open| open.epoch == epoch) else {
-            return Passing::Closed;
+            let refused = self.refused.contains(&epoch);
+            return if refused { Passing::Refused } else { Passing::Closed };
         };
         let mark = open.mark(lane);
         match seq.checked_sub(mark.seq) {
@@ -263,6 +266,11 @@ impl Epochs {
     fn open_mark(&mut self, epoch: u64, lane: Lane) -> Option<&mut Mark> {
         let open = self.open.iter_mut().find(|open| open.epoch == epoch)?;
         Some(open.mark_mut(lane))
+    }
+
+    /// Whether any start was overwritten among the past ones.
+    const fn has_forgotten(&self) -> bool {
+        self.past > PAST_STARTS_MAX
     }
 
     /// A start, open or closed.

@@ -169,6 +169,12 @@ impl State {
             Passing::Missing(due) => {
                 refused(format!("batch {due} of lane {} is due before {}", skip.lane, skip.seq))
             }
+            // The sensor is told that it is rejected, as the rest of that start is: else its lane would
+            // wait for this one batch for ever.
+            Passing::Refused => {
+                sensor.reject(&skip.reason);
+                Receipt::Accepted
+            }
             Passing::Passed => Receipt::Accepted,
             Passing::Next => {
                 sensor.epochs.pass_over(skip.epoch, skip.lane, skip.seq, skip.chain);

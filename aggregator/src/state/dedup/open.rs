@@ -46,7 +46,7 @@ impl Epochs {
             }
             // Once starts were forgotten, one that is unknown may be one of them: only the sensor's own,
             // which it has just drawn, is new.
-            if self.forgotten > 0 && new != hello.epoch {
+            if self.has_forgotten() && new != hello.epoch {
                 self.refused.push(new);
             } else {
                 open.push(Epoch { epoch: new, ..Epoch::default() });

@@ -6,7 +6,7 @@ use wardmesh_common::wire::frame::Schema;
 use wardmesh_common::wire::message::Reason;
 
 use super::super::command::{Action, Skip};
-use super::super::dedup::{OPEN_EPOCHS_MAX, PAST_STARTS_MAX, TOMBSTONES_MAX, WINDOW};
+use super::super::dedup::{OPEN_EPOCHS_MAX, TOMBSTONES_MAX, WINDOW};
 use super::super::receipt::{BatchReceipt, Receipt};
 use super::super::testkit::*;
 
@@ -132,85 +132,6 @@ fn starts_are_bounded() {
     assert_eq!(epochs.open.len(), OPEN_EPOCHS_MAX);
     assert_eq!(epochs.open.last().unwrap().epoch, 300);
     assert_eq!(epochs.closed.len(), TOMBSTONES_MAX);
-}
-
-/// An image of the disk from so many starts ago comes back, with batches that were applied then.
-#[test]
-fn a_start_of_long_ago_is_never_counted_again() {
-    let mut fleet = Fleet::at(&["east"]);
-    let mut old = fleet.feed(1);
-    let frames: Vec<Bytes> = (0..3).map(|n| old.batch(&[sighting(PUMP, n)])).collect();
-    for frame in &frames {
-        assert_eq!(fleet.submit(&old, frame.clone()), BatchReceipt::Applied);
-    }
-    let starts = TOMBSTONES_MAX as u64 + 20;
-    for epoch in 100..100 + starts {
-        let mut feed = Feed::new(sensor(1), epoch);
-        fleet.hello(&feed, &[], "");
-        fleet.hear(&mut feed, &[sighting(PUMP, epoch)]);
-    }
-    let mut bytes = Vec::new();
-    fleet.state.write(&mut bytes).unwrap();
-    let copy = crate::state::State::read(&mut bytes.as_slice()).unwrap();
-    assert_eq!(copy.digest().value, fleet.state.digest().value);
-    fleet.state = copy;
-    let known = &fleet.state.sensor(sensor(1)).unwrap().epochs;
-    assert_eq!((known.closed.len(), known.past, known.forgotten), (TOMBSTONES_MAX, 20, 0));
-    for again in 0..2 {
-        let restored = Feed::new(sensor(1), 1_000 + again);
-        fleet.hello(&restored, &[&old], "");
-        for frame in &frames {
-            let answer = fleet.submit(&old, frame.clone());
-            assert_eq!(answer, BatchReceipt::Duplicate { watermark: 3 });
-        }
-    }
-    assert_eq!(fleet.device(PUMP).events, 3 + starts);
-    fleet.hear(&mut old, &[sighting(PUMP, 900)]);
-    assert_eq!(fleet.device(PUMP).events, 4 + starts, "what it held and never sent");
-    // It goes among the past ones once more, with where it stands now.
-    for epoch in 2_000..2_000 + starts {
-        let mut feed = Feed::new(sensor(1), epoch);
-        fleet.hello(&feed, &[], "");
-        fleet.hear(&mut feed, &[sighting(PUMP, epoch)]);
-    }
-    fleet.hello(&Feed::new(sensor(1), 3_000), &[&old], "");
-    let answer = fleet.submit(&old, frames[2].clone());
-    assert_eq!(answer, BatchReceipt::Duplicate { watermark: 4 });
-}
-
-/// Whoever restarts more often than is remembered loses what nobody can tell, and knows it.
-#[test]
-fn past_starts_are_bounded_and_what_may_be_one_of_them_is_not_opened() {
-    let mut fleet = Fleet::at(&["east"]);
-    let starts = u64::from(PAST_STARTS_MAX) + TOMBSTONES_MAX as u64 + 10;
-    let mut frames = Vec::new();
-    for epoch in 100..100 + starts {
-        let mut feed = Feed::new(sensor(1), epoch);
-        fleet.hello(&feed, &[], "");
-        let frame = feed.batch(&[sighting(PUMP, epoch)]);
-        assert_eq!(fleet.submit(&feed, frame.clone()), BatchReceipt::Applied);
-        frames.push((feed, frame));
-    }
-    let known = &fleet.state.sensor(sensor(1)).unwrap().epochs;
-    assert_eq!((known.past, known.forgotten), (PAST_STARTS_MAX, 9));
-    let count = |fleet: &Fleet| fleet.device(PUMP).events;
-    let before = count(&fleet);
-    let (first, forgotten) = (&frames[0], &frames[PAST_STARTS_MAX as usize + 3]);
-    let mut unheard = Feed::new(sensor(1), 50);
-    let mut own = Feed::new(sensor(1), 60);
-    fleet.hello(&own, &[&first.0, &forgotten.0, &unheard], "");
-    let answer = fleet.submit(&first.0, first.1.clone());
-    assert_eq!(answer, BatchReceipt::Duplicate { watermark: 1 });
-    let passed_over = rejected(Reason::PassedOver);
-    assert_eq!(fleet.submit(&forgotten.0, forgotten.1.clone()), passed_over);
-    let frame = unheard.batch(&[sighting(PUMP, 1)]);
-    assert_eq!(fleet.submit(&unheard, frame), passed_over, "it may be one of them");
-    assert_eq!(count(&fleet), before);
-    fleet.hear(&mut own, &[sighting(PUMP, 2)]);
-    assert_eq!(count(&fleet), before + 1);
-    // What no hello named is named by the next.
-    let other = Feed::new(sensor(1), 51).batch(&[sighting(PUMP, 1)]);
-    assert_eq!(fleet.submit(&Feed::new(sensor(1), 51), other), rejected(Reason::EpochClosed));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod dedup;
 mod devices;
 mod limits;
 mod merging;
+mod past;
 mod registry;
 mod replicas;
 mod room;
