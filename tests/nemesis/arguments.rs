@@ -10,7 +10,8 @@ const MINUTES: u64 = 3;
 /// What a run was asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Arguments {
-    /// How long faults go on, the calm before included.
+    /// How long faults go on, the calm before included; twice as long at most, where the first round of
+    /// them takes longer.
     pub(crate) minutes: u64,
     /// Decides the order of faults and their targets.
     pub(crate) seed: u64,

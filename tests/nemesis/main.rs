@@ -33,7 +33,7 @@ use wardmesh_tests::watch::Watch;
 use arguments::Arguments;
 use ending::Ending;
 use mix::Mix;
-use report::Report;
+use report::{Ran, Report};
 
 /// The executable that plays every role.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_wardmesh-under-test");
@@ -132,12 +132,13 @@ fn under_faults(
     let baseline = ending::weights(rig);
     let (mixed_from, acked) = (Instant::now(), watch.acked());
     let mix = Mix::new(arguments, rig, watch);
-    mix.run(deadline)?;
+    mix.run(deadline, deadline + deadline.duration_since(begun))?;
+    let ran = begun.elapsed();
     let mixed = (watch.acked() - acked) as f64 / mixed_from.elapsed().as_secs_f64();
     println!("under faults: {mixed:.0} events/s acknowledged");
     clients.end();
     let ending = Ending::reach(rig, watch, clients, &baseline)?;
-    Ok(Report::new(arguments, rig, watch, &mix, (calm, mixed), ending))
+    Ok(Report::new(arguments, rig, watch, &mix, Ran { ran, calm, mixed }, ending))
 }
 
 /// What the machine allows; what is missing is said loudly.

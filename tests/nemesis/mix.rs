@@ -67,11 +67,12 @@ impl<'a> Mix<'a> {
         gaps
     }
 
-    /// Runs until the deadline; then every fault has been mended.
-    pub(crate) fn run(&self, deadline: Instant) -> anyhow::Result<()> {
+    /// Runs until the deadline, beyond which only the first round goes on, until `stop` at most; then
+    /// every fault has been mended.
+    pub(crate) fn run(&self, deadline: Instant, stop: Instant) -> anyhow::Result<()> {
         std::thread::scope(|scope| {
             let killer = scope.spawn(|| self.kill_leaders(deadline));
-            let dealt = self.deal(deadline);
+            let dealt = self.deal(deadline, stop);
             let killed = killer.join().map_err(|_| anyhow::anyhow!("the killer panicked"))?;
             dealt.and(killed)
         })
@@ -112,21 +113,27 @@ impl<'a> Mix<'a> {
         Ok(None)
     }
 
-    fn deal(&self, deadline: Instant) -> anyhow::Result<()> {
+    fn deal(&self, deadline: Instant, stop: Instant) -> anyhow::Result<()> {
         let mut draw = Draw::new(self.arguments.seed);
         let mut deck: Vec<&Fault> = Vec::new();
-        while Instant::now() + BREATH < deadline {
+        let mut round = 0;
+        loop {
             if deck.is_empty() {
                 deck = self.deck();
                 draw.shuffle(&mut deck);
+                round += 1;
+            }
+            // On a slow machine one round takes longer than a short run, and each fault is due once.
+            let end = if round == 1 { stop } else { deadline };
+            if Instant::now() + BREATH >= end {
+                return Ok(());
             }
             if let Some(fault) = deck.pop() {
                 let _guard = self.alone.read().unwrap();
-                self.again(fault, &mut draw, deadline)?;
+                self.again(fault, &mut draw, end)?;
             }
             self.rig.rest(BREATH)?;
         }
-        Ok(())
     }
 
     /// Tries until it happens: at the moment nobody may lead, or another fault has the node.

@@ -5,11 +5,8 @@ use std::time::Duration;
 use anyhow::Context;
 use wardmesh_tests::breach::Invariant;
 use wardmesh_tests::door::Answer;
-use wardmesh_tests::rig::{NODES, Rig};
+use wardmesh_tests::rig::{NODES, PATIENCE, Rig};
 use wardmesh_tests::watch::Watch;
-
-/// How long a node with a damaged log is watched: one that serves is ready sooner.
-const SERVES_WITHIN: Duration = Duration::from_secs(8);
 
 /// Leaders die, and terms pass; then each node starts alone, so that nobody can tell it the term.
 pub(crate) fn nodes_remember_their_term(rig: &Rig, watch: &Watch) -> anyhow::Result<()> {
@@ -69,10 +66,13 @@ pub(crate) fn a_log_is_damaged(rig: &Rig, _: &Watch) -> anyhow::Result<()> {
     rig.start(node)?;
     rig.expect_end(node);
     let door = rig.door(node).patient(Duration::from_secs(1));
-    let serves = rig.until("it serves", SERVES_WITHIN, || {
-        door.read("/readyz").is_ok_and(|answer| answer.is_good())
-    });
-    if serves.is_ok() {
+    let (mut serves, mut ended) = (false, false);
+    rig.until("a node with a damaged log serves or ends", PATIENCE, || {
+        serves = door.read("/readyz").is_ok_and(|answer| answer.is_good());
+        ended = rig.ended(node).is_ok_and(|status| status.is_some());
+        serves || ended
+    })?;
+    if serves {
         let what = format!("node {} serves with {} damaged at {middle}", node + 1, last.display());
         rig.breaches.note(Invariant::ServesDamaged, what);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use parking_lot::Mutex;
@@ -176,11 +176,9 @@ fn taken<'a>(
 /// Ids that nodes may have in a run.
 pub(crate) const IDS: NodeId = 9;
 
-/// A folder for the files of a run: in memory where there is such a volume.
+/// A folder for the files of a run: in memory where there is such a volume that may be written to.
 pub(crate) fn files() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    made.expect("a folder")
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder")
 }
 
 /// A log that nobody writes: what a housekeeping would archive, if there were one here. Its files are

@@ -46,12 +46,10 @@ fn run_all(seeds: std::ops::Range<u64>) -> Vec<Outcome> {
 
 #[test]
 fn every_seed_holds_every_invariant() {
+    let first = wish("WARDMESH_SIM_FROM").unwrap_or(0);
     let outcomes = match wish("WARDMESH_SIM_SEED") {
         Some(seed) => vec![run(Plan { loud: true, ..Plan::of(seed) })],
-        None => {
-            let first = wish("WARDMESH_SIM_FROM").unwrap_or(0);
-            run_all(first..first + wish("WARDMESH_SIM_SEEDS").unwrap_or(SEEDS))
-        }
+        None => run_all(first..first + wish("WARDMESH_SIM_SEEDS").unwrap_or(SEEDS)),
     };
     let mut counts = BTreeMap::new();
     for (what, count) in outcomes.iter().flat_map(|outcome| &outcome.counts) {
@@ -65,6 +63,8 @@ fn every_seed_holds_every_invariant() {
     let reports: String = failed.iter().take(3).map(|one| report(one)).collect();
     let seeds: Vec<_> = failed.iter().map(|one| one.seed).collect();
     assert!(failed.is_empty(), "{reports}{} seeds fail: {seeds:?}", failed.len());
-    let seldom = if outcomes.len() < least::SEEDS { vec![] } else { least::too_little(&counts) };
+    // The minimums were counted over the first seeds; others may have less of one thing.
+    let counted = first == 0 && outcomes.len() >= least::SEEDS;
+    let seldom = if counted { least::too_little(&counts) } else { vec![] };
     assert!(seldom.is_empty(), "the run is void: {seldom:#?}");
 }

@@ -11,8 +11,8 @@ use crate::judge::{Held, judge};
 use crate::rig::{NODES, Rig};
 use crate::scan::scan;
 
-/// How long nodes may take to agree once nothing more comes (I7).
-const AGREE_WITHIN: Duration = Duration::from_secs(10);
+/// How long nodes may take to agree once nothing more comes (I7): a moment, and a slow machine's time.
+const AGREE_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long a node may take to fetch what a snapshot did not bring.
 const BACKFILL_WITHIN: Duration = Duration::from_secs(120);

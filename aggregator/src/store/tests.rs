@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use wardmesh_common::id::SensorId;
 use wardmesh_common::space::{Limits, Room};
@@ -335,9 +336,16 @@ fn a_crash_at_any_moment_loses_nothing_that_was_archived_or_can_be_replayed() {
     let (folder, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(600));
     let (source, done) = (folder.path().join("store"), AtomicBool::new(false));
     let (store, _) = open(&source, 0);
+    let copied = AtomicUsize::new(0);
     let copies: Vec<(PathBuf, Option<u64>)> = std::thread::scope(|scope| {
         scope.spawn(|| {
+            let begun = Instant::now();
             for entry in 0..600 {
+                // The copies are spread over the writing, however slow the copying is.
+                while copied.load(Ordering::SeqCst) < entry as usize / 100 {
+                    assert!(begun.elapsed() < Duration::from_secs(120), "nothing is copied");
+                    std::thread::sleep(Duration::from_millis(1));
+                }
                 store.commit(entry, fleet.rows(entry));
                 if entry % 40 == 39 {
                     store.archive_up_to(entry, &fleet.log).unwrap();
@@ -352,6 +360,7 @@ fn a_crash_at_any_moment_loses_nothing_that_was_archived_or_can_be_replayed() {
             let to = folder.path().join(format!("copy-{}", copies.len()));
             copy(&source, &to);
             copies.push((to, archived));
+            copied.store(copies.len(), Ordering::SeqCst);
             std::thread::sleep(Duration::from_millis(15));
         }
         copies

@@ -174,7 +174,9 @@ fn strike(cluster: &mut Cluster, sensors: &[Sensor], blow: Blow) -> anyhow::Resu
         Blow::Kill => cluster.mesh.kill_node(leader)?,
         Blow::Transfer => {
             let client = cluster.mesh.nodes()[leader].client();
-            client.post("/api/v1/cluster/transfer-leader", &serde_json::json!({}))?;
+            let next = client.post("/api/v1/cluster/transfer-leader", &serde_json::json!({}))?;
+            let old = cluster.mesh.nodes()[leader].id;
+            anyhow::ensure!(next["id"].as_u64().is_some_and(|id| id != old), "{old} leads: {next}");
         }
         Blow::Terminate => {
             let pid = cluster.mesh.nodes()[leader].child().context("the leader has ended")?.id();
@@ -184,7 +186,6 @@ fn strike(cluster: &mut Cluster, sensors: &[Sensor], blow: Blow) -> anyhow::Resu
     }
     let gaps = sensors.iter().map(|sensor| sensor.gap(struck)).collect::<anyhow::Result<_>>()?;
     if blow == Blow::Transfer {
-        anyhow::ensure!(cluster.leader()? != leader, "node {} leads still", leader + 1);
         return Ok(gaps);
     }
     if blow == Blow::Terminate {
