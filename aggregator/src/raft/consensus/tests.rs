@@ -8,6 +8,7 @@ use crate::state::command::{DefineSite, OpenEpoch};
 use crate::state::receipt::BatchReceipt;
 
 mod admission;
+mod hand_over;
 mod members;
 mod room;
 mod strangers;
