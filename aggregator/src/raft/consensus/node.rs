@@ -39,6 +39,10 @@ pub(in crate::raft) struct Node {
     pub(in crate::raft) standing: Arc<Standing>,
     /// The membership is changed by one at a time.
     pub(super) changing: tokio::sync::Mutex<()>,
+    /// Inits that this node was asked for and that are under way: it joins no other one meanwhile.
+    pub(super) founding: AtomicUsize,
+    /// An empty volume is admitted, or begins its log, by one at a time.
+    pub(super) admitting: tokio::sync::Mutex<()>,
     /// Hand-overs of this leader that are under way: what comes meanwhile waits for its successor.
     pub(super) handing_over: AtomicUsize,
     /// Calls of followers that wait for the outcome of what they forwarded.
@@ -122,6 +126,8 @@ impl Node {
             settings,
             standing,
             changing: tokio::sync::Mutex::default(),
+            founding: AtomicUsize::default(),
+            admitting: tokio::sync::Mutex::default(),
             handing_over: AtomicUsize::default(),
             answering: AtomicUsize::default(),
             receiving: tokio::sync::Mutex::default(),

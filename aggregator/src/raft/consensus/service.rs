@@ -65,6 +65,9 @@ impl Node {
         if let Some(refusal) = self.standing.refusal(sender, &request) {
             return Reply::Failed(refusal);
         }
+        if let Some(refusal) = self.busy_founding(sender.node, &request) {
+            return Reply::Failed(refusal);
+        }
         let answer = match request {
             Request::Snapshot(offer) => self.install(sender.node, offer, stream).await,
             request => self.answer(request).await,

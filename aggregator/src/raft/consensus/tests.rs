@@ -9,6 +9,7 @@ use crate::state::receipt::BatchReceipt;
 
 mod admission;
 mod hand_over;
+mod init;
 mod members;
 mod room;
 mod strangers;
