@@ -166,22 +166,21 @@ mod tests {
     #[tokio::test]
     async fn who_lets_many_hang_gets_no_more_places_until_they_are_done() {
         let gate = turnstile(1, LONG, Duration::ZERO);
-        let hang = async |from| {
-            let place = gate.enter(from).await.unwrap();
+        let mut hanging = Vec::new();
+        for _ in 0..2 {
+            let place = gate.enter(host(1)).await.unwrap();
             let mut passing = Box::pin(gate.pass(place, std::future::pending::<()>()));
             while gate.places.available_permits() == 0 {
                 assert!(futures::poll!(passing.as_mut()).is_pending());
                 tokio::task::yield_now().await;
             }
-            passing
-        };
-        let first = hang(host(1)).await;
-        let second = hang(host(1)).await;
+            hanging.push(passing);
+        }
         assert!(gate.enter(host(1)).await.is_none(), "two of it hang");
         assert!(gate.enter(host(2)).await.is_some(), "the others come through");
-        drop(first);
+        hanging.pop();
         assert!(gate.enter(host(1)).await.is_some(), "one of them is done with");
-        drop(second);
+        drop(hanging);
         assert!(gate.hanging.lock().is_empty());
     }
 
