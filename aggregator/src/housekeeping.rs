@@ -2,6 +2,7 @@
 //! query index what it lacks. One thread, never inside `apply`. Damage that it meets stops the node.
 
 use std::io::ErrorKind;
+use std::mem::{Discriminant, discriminant};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -43,7 +44,7 @@ pub fn run(
 ) {
     let (mut archived_at, log) = (0, &consensus.log());
     let fatal = end_process();
-    let mut said: [String; 4] = Default::default();
+    let mut said: [Option<Discriminant<StoreError>>; 4] = Default::default();
     while !stop.load(Ordering::Acquire) {
         // Each on its own: a full volume must neither keep the index incomplete nor what is too old.
         let works = [
@@ -54,14 +55,17 @@ pub fn run(
         ];
         for (done, said) in works.into_iter().zip(&mut said) {
             match done {
-                Ok(()) => said.clear(),
+                Ok(()) => *said = None,
                 Err(cause) if cause.is_damage() => return consensus.stop(cause.to_string()),
                 Err(cause) if cause.is_of_the_disk() => fatal(&cause.to_string()),
                 // A snapshot that finds them lost would be fatal as well, at some later time.
                 Err(cause @ StoreError::RowsLost(_)) if space.level() > Level::Critical => {
                     fatal(&format!("{cause}; there is room again: the next start applies it anew"));
                 }
-                Err(cause) => say_once(said, &cause),
+                Err(cause) if is_news(said, &cause) => {
+                    tracing::error!(%cause, "housekeeping");
+                }
+                Err(_) => {}
             }
         }
         // What could not be written has ended the process.
@@ -79,13 +83,11 @@ pub fn run(
     let _ = log.mark();
 }
 
-/// Says what is wrong when it begins, not each time that it is met.
-fn say_once(said: &mut String, cause: &StoreError) {
-    let cause = cause.to_string();
-    if *said != cause {
-        tracing::error!(cause, "housekeeping");
-        *said = cause;
-    }
+/// Whether something is wrong that was not a moment ago. Each time that the same is met, the numbers in
+/// it may be others: only its kind counts.
+fn is_news(said: &mut Option<Discriminant<StoreError>>, cause: &StoreError) -> bool {
+    let kind = discriminant(cause);
+    said.replace(kind) != Some(kind)
 }
 
 /// Whether the query index failed for want of room, after which sled takes nothing more.
@@ -154,4 +156,28 @@ fn reindex(
         "feeding the query index again"
     );
     store.refeed(missing, &later)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_said_when_it_begins() {
+        let full = |bytes| StoreError::Full { path: "archive".into(), bytes };
+        let mut said = None;
+        // (what is met) → whether it is said
+        let cases = [
+            (full(1_000), true),
+            (full(2_000), false),
+            (full(3_000), false),
+            (StoreError::NotApplied(7), true),
+            (full(4_000), true),
+        ];
+        for (cause, news) in cases {
+            assert_eq!(is_news(&mut said, &cause), news, "{cause}");
+        }
+        said = None;
+        assert!(is_news(&mut said, &full(4_000)), "it was over in between");
+    }
 }

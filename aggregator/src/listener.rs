@@ -97,7 +97,7 @@ async fn handshake(
     metrics: Arc<Metrics>,
 ) {
     let remote = incoming.remote_address();
-    let Some(place) = turnstile.enter().await else {
+    let Some(place) = turnstile.enter(remote.ip()).await else {
         metrics.shook_hands(Handshake::Postponed);
         return incoming.ignore();
     };

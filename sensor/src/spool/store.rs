@@ -122,17 +122,20 @@ impl Store {
     fn bury_damaged(&self) -> Result<(), SpoolError> {
         for entry in self.batches.iter() {
             let (key, frame) = entry.map_err(|cause| reaction(&self.folder, &cause))?;
+            let letter = self.dead.get(&key).map_err(|cause| self.error(&cause))?;
             if position(&key).is_some() && Frame::open(&frame).is_ok() {
-                let letter = self.dead.get(&key).map_err(|cause| self.error(&cause))?;
                 if letter.is_some_and(|letter| letter.ends_with(&frame)) {
                     self.batches.remove(&key).map_err(|cause| self.error(&cause))?;
                 }
                 continue;
             }
             tracing::error!(spool = %self.folder.display(), "a batch is damaged: dead letter");
-            let letter = [b"damaged\0", frame.as_ref()].concat();
-            let moved = self.dead.insert(&key, letter).and_then(|()| self.batches.remove(&key));
-            moved.map_err(|cause| self.error(&cause))?;
+            // A letter that lies there already holds what the batch was before it was damaged.
+            if letter.is_none() {
+                let letter = [b"damaged\0", frame.as_ref()].concat();
+                self.dead.insert(&key, letter).map_err(|cause| self.error(&cause))?;
+            }
+            self.batches.remove(&key).map_err(|cause| self.error(&cause))?;
         }
         Ok(())
     }

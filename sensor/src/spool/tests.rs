@@ -265,3 +265,20 @@ fn what_lies_in_the_dead_letters_is_not_promised_again() {
     assert_eq!(bulk(&spool), [(1, 2, 7, b"b".to_vec())]);
     assert_eq!(spool.store.status().unwrap().dead_letters, 1);
 }
+
+#[test]
+fn a_batch_that_is_damaged_behind_its_letter_leaves_the_letter_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spool");
+    let spool = open(&path, 7);
+    spool.hold(archive(Lane::Bulk, "a")).unwrap();
+    let (key, frame) = spool.store.batches.iter().next().unwrap().unwrap();
+    let letter = [b"malformed\0", frame.as_ref()].concat();
+    spool.store.dead.insert(&key, letter.clone()).unwrap();
+    let mut damaged = frame.to_vec();
+    *damaged.last_mut().unwrap() ^= 1;
+    spool.store.batches.insert(&key, damaged).unwrap();
+    let spool = reopen(&path, spool, 8);
+    assert_eq!(spool.store.batches.len(), 0);
+    assert_eq!(spool.store.dead.get(&key).unwrap().unwrap(), letter);
+}

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use wardmesh_common::id::NodeId;
 
 use super::Consensus;
-use super::node::Node;
+use super::node::{Counted, Node};
 
 /// How long a leader waits for its successor: an election after a transfer takes two round trips and
 /// two fsyncs.
@@ -55,15 +55,14 @@ impl Node {
     pub(super) async fn hand_over(&self, to: Option<NodeId>) -> Option<NodeId> {
         let next = to.or_else(|| self.successor()).filter(|next| *next != self.id)?;
         let begun = Instant::now();
-        {
+        // It ends also where whoever asked for it is gone by then.
+        let _under_way = {
             // Nothing is proposed behind the request, where it would be refused.
             let _order = self.gate.hold().await;
-            self.handing_over.store(true, Ordering::Release);
-            if self.raft.trigger().transfer_leader(next).await.is_err() {
-                self.handing_over.store(false, Ordering::Release);
-                return None;
-            }
-        }
+            let under_way = Counted::new(&self.handing_over);
+            self.raft.trigger().transfer_leader(next).await.ok()?;
+            under_way
+        };
         let own = self.id;
         let wait = self.raft.wait(Some(HAND_OVER_PATIENCE));
         let other = |leader: &NodeId| *leader != own;
@@ -71,9 +70,7 @@ impl Node {
             move |metrics| metrics.current_leader.as_ref().is_some_and(other),
             "another node leads",
         );
-        let led = led.await;
-        self.handing_over.store(false, Ordering::Release);
-        let leader = led.ok()?.current_leader?;
+        let leader = led.await.ok()?.current_leader?;
         tracing::info!(leader, took = ?begun.elapsed(), "handed leadership over");
         Some(leader)
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wardmesh_common::id::{ClusterId, NodeId};
 
 use super::Consensus;
+use super::node::{Counted, Node};
 use super::probe::Silent;
 use crate::raft::proposer::Unavailable;
 use crate::raft::rpc::Probed;
@@ -97,6 +98,10 @@ impl Consensus {
             return Err(InitError::Refused("its first command founds no cluster".to_owned()));
         };
         let node = &self.node;
+        // One at a time here; who was second finds what the first has made.
+        let _turn = node.changing.lock().await;
+        // Said before the others are asked: of two nodes that begin at once at most one passes.
+        let _founding = Counted::new(&node.founding);
         let probes = seeds.iter().map(|seed| node.probe_member(seed));
         let probed = futures::future::try_join_all(probes).await?;
         if let Some(cluster) = self.unfounded(&probed) {
@@ -109,8 +114,7 @@ impl Consensus {
         // An empty volume takes neither log nor votes before it was admitted.
         let each = members.iter().map(|(id, member)| node.admit_peer((*id, member), cluster));
         futures::future::try_join_all(each).await?;
-        let written = self.node.raft.initialize(members).await;
-        written.map_err(|cause| InitError::Refused(cause.to_string()))?;
+        node.begin_log(members, cluster).await?;
         Ok(self.node.propose(Action::Found { cluster, key, admin_token }).await?)
     }
 
@@ -122,6 +126,23 @@ impl Consensus {
         let asked: BTreeSet<NodeId> = probed.iter().map(|one| one.node_id).collect();
         let same = asked.into_iter().eq(membership.nodes().map(|(id, _)| *id));
         (same && probed.iter().all(ours)).then_some(cluster)
+    }
+}
+
+impl Node {
+    /// Writes the members down as the first entry, where the volume still is what it was admitted as.
+    async fn begin_log(
+        &self,
+        members: BTreeMap<NodeId, Member>,
+        cluster: ClusterId,
+    ) -> Result<(), InitError> {
+        let _turn = self.admitting.lock().await;
+        if self.standing.cluster() != Some(cluster) {
+            let why = "this node was admitted to another cluster meanwhile";
+            return Err(InitError::Refused(why.to_owned()));
+        }
+        let written = self.raft.initialize(members).await;
+        written.map_err(|cause| InitError::Refused(cause.to_string()))
     }
 }
 

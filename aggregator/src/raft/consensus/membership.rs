@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use openraft::ChangeMembers;
+use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
 use tokio::time::Instant;
 use wardmesh_common::id::NodeId;
@@ -74,6 +75,9 @@ impl Node {
             return Err(ChangeError::Refused("this node does not know its cluster".to_owned()));
         };
         let known = self.membership().get_node(&node).cloned();
+        if known.is_none() {
+            self.never_left(node)?;
+        }
         let ours = theirs == Some(cluster);
         Ok((
             node,
@@ -98,6 +102,21 @@ impl Node {
                 }
             },
         ))
+    }
+
+    /// That a node that is no member never was one: of an entry that takes it out, and is not applied
+    /// yet, nothing would be known.
+    pub(super) fn never_left(&self, node: NodeId) -> Result<(), ChangeError> {
+        let applied = {
+            let metrics = self.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            *metrics.membership_config.log_id() <= metrics.last_applied
+        };
+        match self.standing.retired(node) {
+            _ if !applied => Err(ChangeError::Busy),
+            Some(at) => Err(ChangeError::Retired { node, at }),
+            None => Ok(()),
+        }
     }
 
     /// Waits until all that was agreed on before is applied here, so that whoever left is known, and a

@@ -1,7 +1,7 @@
 //! What a node's tasks share, and what can be read from it without waiting.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
@@ -39,8 +39,12 @@ pub(in crate::raft) struct Node {
     pub(in crate::raft) standing: Arc<Standing>,
     /// The membership is changed by one at a time.
     pub(super) changing: tokio::sync::Mutex<()>,
-    /// This leader is handing over: what comes now waits for its successor.
-    pub(super) handing_over: AtomicBool,
+    /// Inits that this node was asked for and that are under way: it joins no other one meanwhile.
+    pub(super) founding: AtomicUsize,
+    /// An empty volume is admitted, or begins its log, by one at a time.
+    pub(super) admitting: tokio::sync::Mutex<()>,
+    /// Hand-overs of this leader that are under way: what comes meanwhile waits for its successor.
+    pub(super) handing_over: AtomicUsize,
     /// Calls of followers that wait for the outcome of what they forwarded.
     pub(super) answering: AtomicUsize,
     /// One snapshot is taken in at a time.
@@ -57,6 +61,22 @@ pub(in crate::raft) struct Node {
     heard: AtomicU64,
     /// A newer leader that could not be written down for want of room, and when it was heard.
     pub(super) unrecorded: parking_lot::Mutex<Option<(NodeId, Instant)>>,
+}
+
+/// One more, for as long as it lives.
+pub(super) struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    pub(super) fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// Where a proposal has to go.
@@ -106,7 +126,9 @@ impl Node {
             settings,
             standing,
             changing: tokio::sync::Mutex::default(),
-            handing_over: AtomicBool::default(),
+            founding: AtomicUsize::default(),
+            admitting: tokio::sync::Mutex::default(),
+            handing_over: AtomicUsize::default(),
             answering: AtomicUsize::default(),
             receiving: tokio::sync::Mutex::default(),
             refused_connections: AtomicU64::new(0),
@@ -125,7 +147,7 @@ impl Node {
         match self.unrecorded_leader().or(metrics.current_leader) {
             None => Route::Nobody,
             Some(leader) if leader == self.id && self.is_alone(&metrics) => Route::Nobody,
-            Some(leader) if leader == self.id && self.handing_over.load(Ordering::Acquire) => {
+            Some(leader) if leader == self.id && self.handing_over.load(Ordering::Acquire) > 0 => {
                 Route::Nobody
             }
             Some(leader) if leader == self.id => Route::Own,

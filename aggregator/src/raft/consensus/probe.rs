@@ -1,5 +1,6 @@
 //! Who is at an address: asked of nodes that are to become members.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -49,6 +50,10 @@ impl Node {
         loop {
             let cause = match self.peers.call(&peer, &Request::Probe, PROBE_CALL).await {
                 Ok(Reply::Probe(probed)) => return Ok(probed),
+                // It does answer, and will say the same again.
+                Ok(Reply::Failed(Failure::Refused(cause))) => {
+                    return Err(Silent { address: address.to_owned(), cause });
+                }
                 Ok(Reply::Failed(failure)) => failure.to_string(),
                 Ok(other) => format!("it answered: {other:?}"),
                 Err(cause) => cause.to_string(),
@@ -86,6 +91,7 @@ impl Node {
 
     /// Admits this node's own volume; only while it is empty.
     pub(super) async fn admit_self(&self, cluster: ClusterId) -> Result<(), Failure> {
+        let _turn = self.admitting.lock().await;
         let stopped = |cause: &dyn std::fmt::Display| Failure::Stopped(cause.to_string());
         if self.raft.is_initialized().await.map_err(|cause| stopped(&cause))? {
             return Err(Failure::Refused(format!("node {} is not empty", self.id)));
@@ -93,5 +99,14 @@ impl Node {
         let standing = std::sync::Arc::clone(&self.standing);
         let admitted = offload::run(move || standing.admit(cluster)).await.flatten();
         admitted.map_err(|cause| Failure::Refused(format!("its volume: {cause}")))
+    }
+
+    /// Why another node learns nothing of this one and has it join nothing: it makes a cluster itself.
+    pub(super) fn busy_founding(&self, asker: NodeId, request: &Request) -> Option<Failure> {
+        let joins = matches!(request, Request::Probe | Request::Join(_));
+        let busy = joins && asker != self.id && self.founding.load(Ordering::SeqCst) > 0;
+        busy.then(|| {
+            Failure::Refused(format!("an init is under way at node {}: ask again later", self.id))
+        })
     }
 }

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use quinn::RecvStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use tokio::io::AsyncRead;
 use wardmesh_common::id::NodeId;
 use wardmesh_common::offload;
 use wardmesh_common::space::Level;
 
-use super::node::Node;
+use super::node::{Counted, Node};
 use crate::raft::network::frame_bytes;
 use crate::raft::network::transfer::receive_file;
 use crate::raft::proposer::{RETRY_AFTER_OVERLOAD, Unavailable};
@@ -65,6 +65,9 @@ impl Node {
         if let Some(refusal) = self.standing.refusal(sender, &request) {
             return Reply::Failed(refusal);
         }
+        if let Some(refusal) = self.busy_founding(sender.node, &request) {
+            return Reply::Failed(refusal);
+        }
         let answer = match request {
             Request::Snapshot(offer) => self.install(sender.node, offer, stream).await,
             request => self.answer(request).await,
@@ -100,22 +103,6 @@ impl Node {
 
 fn stopped(cause: impl std::fmt::Display) -> Failure {
     Failure::Stopped(cause.to_string())
-}
-
-/// One more, for as long as it lives.
-struct Counted<'a>(&'a AtomicUsize);
-
-impl<'a> Counted<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::AcqRel);
-        Self(count)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 fn millis(retry_after: std::time::Duration) -> u32 {

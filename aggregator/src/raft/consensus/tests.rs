@@ -8,6 +8,8 @@ use crate::state::command::{DefineSite, OpenEpoch};
 use crate::state::receipt::BatchReceipt;
 
 mod admission;
+mod hand_over;
+mod init;
 mod members;
 mod room;
 mod strangers;

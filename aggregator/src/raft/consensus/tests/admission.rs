@@ -120,3 +120,36 @@ async fn a_leader_that_nobody_follows_takes_nobody_in() {
     })
     .await;
 }
+
+/// As after a removal whose outcome was not known in time, and that may be agreed on any moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_be_on_its_way_out_is_not_taken_in() {
+    bounded(async {
+        let mut trio = with_a_fourth().await;
+        let leader = leader_of_three(&trio).await;
+        let learner = Change::Add { address: trio.address(4), voter: false };
+        trio.node(leader).change(learner).await.unwrap();
+        // What is applied is told a moment after it is answered.
+        while trio.node(leader).node.never_left(5).is_err() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        for follower in (1..=3).filter(|id| *id != leader) {
+            trio.halt(follower).await;
+        }
+        let node = &trio.node(leader).node;
+        let leaving = openraft::ChangeMembers::RemoveNodes([4].into());
+        let removing = node.raft.change_membership(leaving, false);
+        let unknown = async {
+            while node.membership().get_node(&4).is_some() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert_eq!(node.never_left(4), Err(ChangeError::Busy));
+        };
+        tokio::select! {
+            removed = removing => panic!("agreed on without a majority: {removed:?}"),
+            () = unknown => {}
+        }
+        trio.shutdown().await;
+    })
+    .await;
+}
