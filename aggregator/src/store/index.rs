@@ -67,7 +67,7 @@ impl Missing {
 pub enum Rebuild {
     /// Nothing.
     None,
-    /// The rows of these entries, in rising order, by [`Index::refeed`].
+    /// The rows of these entries, in rising order, by [`Index::try_refeed`].
     From(Missing),
 }
 
