@@ -2,6 +2,7 @@
 //! was not synced is gone, files and folders that were made without a sync as well.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::shell::run;
 
@@ -10,6 +11,9 @@ use crate::shell::run;
 const SHUTDOWN: &str = "import fcntl, os, struct, sys
 folder = os.open(sys.argv[1], os.O_RDONLY)
 fcntl.ioctl(folder, 0x8004587D, struct.pack('I', 2))";
+
+/// How long an unmounted file system may linger: some milliseconds, and seconds while others probe disks.
+const RELEASED_WITHIN: Duration = Duration::from_secs(20);
 
 /// A mounted file system in an image file.
 #[derive(Debug)]
@@ -52,7 +56,20 @@ impl Volume {
     /// mount's.
     pub fn power_up(&self) -> anyhow::Result<()> {
         run(&["umount", text(&self.folder)?])?;
+        self.released()?;
         self.mount()
+    }
+
+    /// Waits until nothing holds the file system any more: what runs beside in a mount namespace of its
+    /// own may, and to mount the image then gives back the one that was cut off.
+    fn released(&self) -> anyhow::Result<()> {
+        let until = Instant::now() + RELEASED_WITHIN;
+        while !run(&["losetup", "-j", text(&self.image)?])?.trim().is_empty() {
+            let what = "is held by another mount namespace: run this alone";
+            anyhow::ensure!(Instant::now() < until, "{} {what}", self.image.display());
+            std::thread::sleep(RELEASED_WITHIN / 100);
+        }
+        Ok(())
     }
 
     fn mount(&self) -> anyhow::Result<()> {
