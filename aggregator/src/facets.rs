@@ -1,9 +1,10 @@
 //! Which devices have a class, a maker, a site or an address: so that a filtered page reads what it
 //! shows and not the whole state.
 //!
-//! Derived from the state and beside it: `apply` only notes which devices it touched, and whoever asks
-//! brings the index up to date first. A device may still stand under an address that it lost, so that
-//! readers look at the device itself; nothing is ever missing, and a page costs what it shows.
+//! Derived from the state and beside it: `apply` only notes which devices are found by something else
+//! than before, and whoever asks brings the index up to date first. A device may still stand under an
+//! address that it lost, so that readers look at the device itself; nothing is ever missing, and a page
+//! costs what it shows.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};

@@ -1,12 +1,11 @@
 //! What a node does beside serving: archives applied commands, keeps to its retention, and feeds the
 //! query index what it lacks. One thread, never inside `apply`. Damage that it meets stops the node.
 
-use std::io::ErrorKind;
 use std::mem::{Discriminant, discriminant};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use wardmesh_common::space::{Level, Space};
+use wardmesh_common::space::{FULL, Level, Space};
 use wardmesh_common::time::Timestamp;
 
 use crate::raft::consensus::Consensus;
@@ -93,9 +92,7 @@ fn is_news(said: &mut Option<Discriminant<StoreError>>, cause: &StoreError) -> b
 /// Whether the query index failed for want of room, after which sled takes nothing more.
 fn ran_full(cause: &str) -> bool {
     // sled tells of an error by its debug form.
-    let kinds = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
-    kinds
-        .iter()
+    FULL.iter()
         .any(|kind| cause.contains(&format!("{kind:?}")) || cause.contains(&kind.to_string()))
 }
 

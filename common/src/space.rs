@@ -99,11 +99,14 @@ impl Room {
     }
 }
 
-/// Whether a write failed for want of room: the volume's (`ENOSPC`), or what the quota leaves of it
-/// (`EDQUOT`).
+/// What a write for which there is no room fails with: on the volume (`ENOSPC`), or within what the quota
+/// leaves of it (`EDQUOT`).
+pub const FULL: [io::ErrorKind; 2] = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+
+/// Whether a write failed for want of room.
 #[must_use]
 pub fn is_full(cause: &io::Error) -> bool {
-    matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    FULL.contains(&cause.kind())
 }
 
 /// What tells the room of a folder's volume; `None` where it cannot be told.

@@ -211,12 +211,9 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
         let state = self.state.lock().take();
-        let state = state.ok_or_else(|| io::Error::other("this snapshot was built already"))?;
-        let (meta, snapshots) = (self.meta.clone(), Arc::clone(&self.snapshots));
-        let (snapshots_now, last) = (Arc::clone(&snapshots), self.meta.last_log_id);
-        let mut state = state;
+        let mut state = state.ok_or_else(|| io::Error::other("this snapshot was built already"))?;
         loop {
-            let (meta, snapshots) = (meta.clone(), Arc::clone(&snapshots));
+            let (meta, snapshots) = (self.meta.clone(), Arc::clone(&self.snapshots));
             let write = move || (snapshots.write(&meta, &*state), state);
             let (written, again) = offload::run(write).await?;
             match written {
@@ -226,7 +223,8 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
                 }
                 Err(cause) => {
                     // One that was installed meanwhile stands for all that this one would have.
-                    let newer = snapshots_now.current().filter(|it| it.meta.last_log_id > last);
+                    let last = self.meta.last_log_id;
+                    let newer = self.snapshots.current().filter(|it| it.meta.last_log_id > last);
                     return newer.map_or_else(|| or_end(Err(cause), self.fatal.as_ref()), Ok);
                 }
                 Ok(snapshot) => return Ok(snapshot),

@@ -56,14 +56,10 @@ impl State {
         for (ordinal, submission) in submissions.iter().enumerate() {
             entry.ordinal = ordinal as u32;
             let mut scratch = std::mem::take(&mut self.scratch);
-            let outcome = self.submit(entry, submission, &mut scratch.archive);
+            let outcome = self.submit(entry, submission, &mut scratch.archive, effects);
             self.scratch = scratch;
             receipts.push(match outcome {
-                Ok((applied, refaceted)) => {
-                    effects.batches.push(applied);
-                    effects.refaceted.extend(refaceted);
-                    BatchReceipt::Applied
-                }
+                Ok(()) => BatchReceipt::Applied,
                 Err(receipt) => {
                     self.count_refused(entry, submission, &receipt);
                     receipt
@@ -78,7 +74,8 @@ impl State {
         entry: &mut Entry,
         submission: &Submission,
         scratch: &mut Vec<u8>,
-    ) -> Result<(AppliedBatch, Vec<(TenantId, DeviceId)>), BatchReceipt> {
+        effects: &mut Effects,
+    ) -> Result<(), BatchReceipt> {
         let rejected = BatchReceipt::Rejected;
         let Some(sensor) = self.sensors.get(&submission.sensor) else {
             return Err(rejected(Reason::NotEnrolled));
@@ -99,10 +96,12 @@ impl State {
             return Err(rejected(Reason::WrongSensor));
         }
         let mut tally = self.apply_batch(entry, submission, &frame.header, (&tenant, &site), batch);
-        let refaceted = std::mem::take(&mut tally.refaceted);
         self.close_batch(entry, submission, &frame.header, &tally);
-        let refaceted = refaceted.into_iter().map(|device| (tenant.clone(), device)).collect();
-        Ok((applied(entry, submission.sensor, (tenant, site), &frame.header, tally), refaceted))
+        let refaceted = tally.refaceted.drain(..);
+        effects.refaceted.extend(refaceted.map(|device| (tenant.clone(), device)));
+        let place = (tenant, site);
+        effects.batches.push(applied(entry, submission.sensor, place, &frame.header, tally));
+        Ok(())
     }
 
     fn apply_batch(
