@@ -3,7 +3,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wardmesh_tests::breach::Invariant;
 use wardmesh_tests::ground::Need;
@@ -24,6 +24,10 @@ const RESTARTS_MAX: usize = 2;
 /// Within so long of there being room all is as before.
 const RECOVERY: Duration = Duration::from_secs(30);
 
+/// For so long a node is ready before it is taken for recovered: one whose index found no room answers
+/// all the while, and starts anew when it next looks and finds some.
+const SETTLED: Duration = Duration::from_secs(4);
+
 fn strike(blow: &mut Blow<'_>) -> anyhow::Result<bool> {
     let rig = blow.rig;
     let claims = match blow.turn % 3 {
@@ -38,7 +42,7 @@ fn strike(blow: &mut Blow<'_>) -> anyhow::Result<bool> {
         rig.expect_end(ward.node);
         ward.fill(rig)?;
     }
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let mut rested = Ok(());
     while begun.elapsed() < span && rested.is_ok() {
         wards.iter_mut().try_for_each(|ward| ward.supervise(rig))?;
@@ -46,15 +50,10 @@ fn strike(blow: &mut Blow<'_>) -> anyhow::Result<bool> {
     }
     wards.iter().try_for_each(|ward| ward.empty())?;
     rested?;
-    for ward in &mut wards {
-        let door = rig.door(ward.node).patient(Duration::from_secs(2));
-        let what = format!("node {} is ready again after its disk was full", ward.node + 1);
-        rig.until(&what, RECOVERY, || {
-            let watched = ward.supervise(rig).is_ok();
-            watched && door.read("/readyz").is_ok_and(|answer| answer.is_good())
-        })?;
-        rig.expect_life(ward.node);
-    }
+    rig.until("nodes whose disks were full are as before", RECOVERY, || {
+        wards.iter_mut().fold(true, |all, ward| ward.is_settled(rig) && all)
+    })?;
+    wards.iter().for_each(|ward| rig.expect_life(ward.node));
     Ok(true)
 }
 
@@ -63,11 +62,12 @@ struct Ward {
     node: usize,
     restarts: usize,
     ballast: PathBuf,
+    ready_since: Option<Instant>,
 }
 
 impl Ward {
     fn of(node: usize) -> Self {
-        Self { node, restarts: 0, ballast: PathBuf::new() }
+        Self { node, restarts: 0, ballast: PathBuf::new(), ready_since: None }
     }
 
     fn fill(&mut self, rig: &Rig) -> anyhow::Result<()> {
@@ -97,7 +97,22 @@ impl Ward {
         }
         rig.start(self.node)?;
         rig.expect_end(self.node);
+        self.ready_since = None;
         Ok(())
+    }
+
+    /// Whether it has been ready for long enough, under its supervisor until then.
+    fn is_settled(&mut self, rig: &Rig) -> bool {
+        let door = rig.door(self.node).patient(Duration::from_secs(2));
+        let ready = self.supervise(rig).is_ok()
+            && door.read("/readyz").is_ok_and(|answer| answer.is_good());
+        let since = if ready {
+            *self.ready_since.get_or_insert_with(Instant::now)
+        } else {
+            self.ready_since = None;
+            return false;
+        };
+        since.elapsed() >= SETTLED
     }
 }
 

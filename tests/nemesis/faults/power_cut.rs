@@ -25,6 +25,8 @@ fn strike(blow: &mut Blow<'_>) -> anyhow::Result<bool> {
 
 /// Takes the power from nodes at once, and gives it back to their disks.
 pub(super) fn cut(rig: &Rig, nodes: &[usize]) -> anyhow::Result<()> {
+    // A thread that the signal has not reached yet may still see its disk go.
+    nodes.iter().for_each(|node| rig.expect_end(*node));
     nodes.iter().try_for_each(|node| rig.signal(*node, "STOP"))?;
     nodes.iter().try_for_each(|node| rig.volume(*node)?.cut_power())?;
     nodes.iter().try_for_each(|node| rig.kill(*node))?;
