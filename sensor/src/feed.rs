@@ -86,16 +86,19 @@ pub struct Lost {
     pub oversized: u64,
     /// Bytes of a broken spool that was set aside.
     pub spool_bytes: u64,
+    /// Events that the ledger promised and the spool does not have any more.
+    pub spool_events: u64,
 }
 
 impl Lost {
     /// What there is, by the names of the health counters without their `dropped.`; nothing is left.
     fn take(&mut self) -> Vec<(&'static str, u64)> {
-        let Self { refused, oversized, spool_bytes } = std::mem::take(self);
+        let Self { refused, oversized, spool_bytes, spool_events } = std::mem::take(self);
         let all = [
             ("spool.refused_events", refused),
             ("batch.oversized_events", oversized),
             ("spool.set_aside_bytes", spool_bytes),
+            ("spool.lost_events", spool_events),
         ];
         all.into_iter().filter(|(_, count)| *count > 0).collect()
     }

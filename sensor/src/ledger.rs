@@ -1,7 +1,8 @@
 //! What this sensor promised, for an outsider to check: one synced JSON line a batch.
 //!
-//! `{"lane":"bulk","epoch":"00c0ffee00c0ffee","seq":1,"events":512,"state":"emitted"}`. `emitted` is
-//! written after the spool's sync, `acked` before the batch is forgotten.
+//! `{"lane":"bulk","epoch":"00c0ffee00c0ffee","seq":1,"events":512,"state":"emitted","chain":"0123456789abcdef"}`.
+//! `emitted` is written after the spool's sync, `acked` before the batch is forgotten. A set back memory
+//! seals other contents at a place: which batch a line is about, its chain hash tells.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -21,8 +22,25 @@ pub enum Standing {
     Acked,
     /// Never to be taken: in the dead letters.
     Rejected,
-    /// Numbered anew: the next `emitted` line of another epoch stands for it.
-    Readopted,
+    /// About to be numbered anew: to be believed only where the new batch is there.
+    Readopting(Batch),
+    /// Numbered anew: this batch, which is called emitted before, stands for it.
+    Readopted(Batch),
+    /// Gone from the spool before it was known to be acknowledged: it may have arrived.
+    Lost,
+}
+
+impl Standing {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Emitted => "emitted",
+            Self::Acked => "acked",
+            Self::Rejected => "rejected",
+            Self::Readopting(_) => "readopting",
+            Self::Readopted(_) => "readopted",
+            Self::Lost => "lost",
+        }
+    }
 }
 
 /// One line.
@@ -36,8 +54,33 @@ pub struct Entry {
     pub seq: u64,
     /// Events in the batch.
     pub events: u32,
+    /// Its chain hash; none where it cannot be read.
+    pub chain: Option<u64>,
     /// What became of it.
     pub standing: Standing,
+}
+
+impl Entry {
+    fn line(&self) -> String {
+        let Self { lane, epoch, seq, events, chain, standing } = self;
+        let state = standing.as_str();
+        let mut line = format!(
+            "{{\"lane\":\"{lane}\",\"epoch\":\"{epoch:016x}\",\"seq\":{seq},\
+             \"events\":{events},\"state\":\"{state}\""
+        );
+        if let Some(chain) = chain {
+            line.push_str(&format!(",\"chain\":\"{chain:016x}\""));
+        }
+        if let Standing::Readopting(((_, epoch, seq), chain))
+        | Standing::Readopted(((_, epoch, seq), chain)) = standing
+        {
+            line.push_str(&format!(
+                ",\"new_epoch\":\"{epoch:016x}\",\"new_seq\":{seq},\"new_chain\":\"{chain:016x}\""
+            ));
+        }
+        line.push_str("}\n");
+        line
+    }
 }
 
 /// What a ledger is written to: a file, or memory in a simulation.
@@ -66,14 +109,46 @@ pub struct Ledger {
 /// What earlier starts said.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Told {
-    /// The places that were called emitted and nothing else since, with their events.
-    pub open: BTreeMap<Place, u32>,
+    /// The batches that were called emitted and nothing else since, with their events.
+    pub open: BTreeMap<Batch, u32>,
     /// Those that were called acknowledged.
-    pub acked: BTreeSet<Place>,
+    pub acked: BTreeSet<Batch>,
+    /// What was to be numbered anew, and as which batch.
+    pub heirs: BTreeMap<Batch, Batch>,
+}
+
+impl Told {
+    fn note(&mut self, line: &Line<'_>) -> Option<()> {
+        let place = line.place()?;
+        let Some(chain) = line.chain.and_then(hash) else {
+            // Of a batch that could not be read: whichever it was.
+            self.open.retain(|(of, _), _| *of != place || line.state == "emitted");
+            return None;
+        };
+        let batch = (place, chain);
+        match line.state {
+            // What is promised again is not forgotten for what was said before.
+            "emitted" => {
+                self.acked.remove(&batch);
+                self.open.insert(batch, line.events);
+            }
+            "readopting" => drop(self.heirs.insert(batch, line.heir(place.0)?)),
+            state => {
+                self.open.remove(&batch);
+                if state == "acked" {
+                    self.acked.insert(batch);
+                }
+            }
+        }
+        Some(())
+    }
 }
 
 /// A batch's lane, epoch and sequence number.
 pub type Place = (Lane, u64, u64);
+
+/// A batch: its place, and its chain hash.
+pub type Batch = (Place, u64);
 
 /// What is read of a line.
 #[derive(Deserialize)]
@@ -83,12 +158,25 @@ struct Line<'a> {
     seq: u64,
     events: u32,
     state: &'a str,
+    chain: Option<&'a str>,
+    new_epoch: Option<&'a str>,
+    new_seq: Option<u64>,
+    new_chain: Option<&'a str>,
+}
+
+fn hash(text: &str) -> Option<u64> {
+    u64::from_str_radix(text, 16).ok()
 }
 
 impl Line<'_> {
     fn place(&self) -> Option<Place> {
         let lane = Lane::ALL.into_iter().find(|lane| lane.as_str() == self.lane)?;
-        Some((lane, u64::from_str_radix(self.epoch, 16).ok()?, self.seq))
+        Some((lane, hash(self.epoch)?, self.seq))
+    }
+
+    /// As which batch it goes on.
+    fn heir(&self, lane: Lane) -> Option<Batch> {
+        Some(((lane, hash(self.new_epoch?)?, self.new_seq?), hash(self.new_chain?)?))
     }
 }
 
@@ -118,15 +206,8 @@ impl Ledger {
         let mut told = Told::default();
         for line in text.split(|byte| *byte == b'\n') {
             let Ok(line) = serde_json::from_slice::<Line<'_>>(line) else { continue };
-            let Some(place) = line.place() else { continue };
-            if line.state == "emitted" {
-                told.open.insert(place, line.events);
-                continue;
-            }
-            told.open.remove(&place);
-            if line.state == "acked" {
-                told.acked.insert(place);
-            }
+            // A line that names no batch says nothing of one.
+            let _ = told.note(&line);
         }
         Self { journal, told }
     }
@@ -141,19 +222,7 @@ impl Ledger {
     /// # Errors
     /// Where the write or sync fails.
     pub fn append(&mut self, entries: &[Entry]) -> io::Result<()> {
-        let mut lines = String::new();
-        for Entry { lane, epoch, seq, events, standing } in entries {
-            let state = match standing {
-                Standing::Emitted => "emitted",
-                Standing::Acked => "acked",
-                Standing::Rejected => "rejected",
-                Standing::Readopted => "readopted",
-            };
-            lines.push_str(&format!(
-                "{{\"lane\":\"{lane}\",\"epoch\":\"{epoch:016x}\",\"seq\":{seq},\
-                 \"events\":{events},\"state\":\"{state}\"}}\n"
-            ));
-        }
+        let lines: String = entries.iter().map(Entry::line).collect();
         if lines.is_empty() {
             return Ok(());
         }
@@ -169,18 +238,83 @@ mod tests {
     fn goes_on_after_a_line_that_was_cut_off() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.ndjson");
-        let entry =
-            |seq| Entry { lane: Lane::Bulk, epoch: 7, seq, events: 3, standing: Standing::Emitted };
+        let entry = |seq| entry(seq, seq, Standing::Emitted);
         Ledger::open(&path).unwrap().append(&[entry(1), entry(2)]).unwrap();
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
         let mut ledger = Ledger::open(&path).unwrap();
-        assert_eq!(ledger.take_told().open, BTreeMap::from([((Lane::Bulk, 7, 1), 3)]));
+        assert_eq!(ledger.take_told().open, BTreeMap::from([(((Lane::Bulk, 7, 1), 1), 3)]));
         ledger.append(&[entry(2)]).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), whole);
         ledger.append(&[Entry { standing: Standing::Acked, ..entry(1) }]).unwrap();
         let told = Ledger::open(&path).unwrap().take_told();
-        assert_eq!(told.open, BTreeMap::from([((Lane::Bulk, 7, 2), 3)]));
-        assert_eq!(told.acked, BTreeSet::from([(Lane::Bulk, 7, 1)]));
+        assert_eq!(told.open, BTreeMap::from([(((Lane::Bulk, 7, 2), 2), 3)]));
+        assert_eq!(told.acked, BTreeSet::from([((Lane::Bulk, 7, 1), 1)]));
+    }
+
+    /// A disk that remembers what was said.
+    #[derive(Debug, Default)]
+    struct Kept(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl Journal for Kept {
+        fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+            self.0.lock().unwrap().extend_from_slice(lines);
+            Ok(())
+        }
+    }
+
+    fn entry(seq: u64, chain: u64, standing: Standing) -> Entry {
+        Entry { lane: Lane::Bulk, epoch: 7, seq, events: 3, chain: Some(chain), standing }
+    }
+
+    #[test]
+    fn a_batch_is_its_place_and_its_chain() {
+        use Standing::{Acked, Emitted, Lost, Readopted, Readopting, Rejected};
+        let batch = |seq, chain| ((Lane::Bulk, 7, seq), chain);
+        let heir = ((Lane::Bulk, 9, 1), 30);
+        /// What is said in turn, then what is open, what is acknowledged.
+        type Case = (Vec<Entry>, Vec<Batch>, Vec<Batch>);
+        let unread = Entry { chain: None, ..entry(1, 0, Rejected) };
+        let cases: [Case; 8] = [
+            (vec![entry(1, 10, Emitted)], vec![batch(1, 10)], vec![]),
+            (vec![entry(1, 10, Emitted), entry(1, 10, Acked)], vec![], vec![batch(1, 10)]),
+            // The memory was set back: other contents at the same place.
+            (
+                vec![entry(1, 10, Emitted), entry(1, 10, Acked), entry(1, 11, Emitted)],
+                vec![batch(1, 11)],
+                vec![batch(1, 10)],
+            ),
+            (
+                vec![entry(1, 10, Emitted), entry(1, 11, Emitted), entry(1, 10, Lost)],
+                vec![batch(1, 11)],
+                vec![],
+            ),
+            (
+                vec![entry(1, 10, Emitted), entry(1, 10, Acked), entry(1, 10, Emitted)],
+                vec![batch(1, 10)],
+                vec![],
+            ),
+            (vec![entry(1, 10, Emitted), unread], vec![], vec![]),
+            (
+                vec![entry(1, 10, Emitted), entry(1, 10, Readopting(heir))],
+                vec![batch(1, 10)],
+                vec![],
+            ),
+            (vec![entry(1, 10, Emitted), entry(1, 10, Readopted(heir))], vec![], vec![]),
+        ];
+        for (said, open, acked) in cases {
+            let kept = Kept::default();
+            let text = std::sync::Arc::clone(&kept.0);
+            Ledger::over(&[], Box::new(kept)).append(&said).unwrap();
+            let text = text.lock().unwrap().clone();
+            let told = Ledger::over(&text, Box::<Kept>::default()).take_told();
+            assert_eq!(Vec::from_iter(told.open.into_keys()), open, "{said:?}");
+            assert_eq!(Vec::from_iter(told.acked), acked, "{said:?}");
+            let expected = said.iter().find_map(|entry| match entry.standing {
+                Readopting(heir) => Some((batch(entry.seq, entry.chain?), heir)),
+                _ => None,
+            });
+            assert_eq!(told.heirs.into_iter().next(), expected, "{said:?}");
+        }
     }
 }

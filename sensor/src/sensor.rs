@@ -73,7 +73,8 @@ impl Sensor {
         let (folder, budget) = (&config.spool.folder, config.spool.budget_bytes);
         let (spool, aside) = Spool::open(folder, budget, random::u64(), ledger)?;
         spool.watch(Arc::new(space));
-        let mut lost = Lost::default();
+        let spool_events = spool.counts().lost.load(Ordering::Acquire);
+        let mut lost = Lost { spool_events, ..Lost::default() };
         if let Some(aside) = aside {
             let (path, bytes) = (aside.path.display(), aside.bytes);
             tracing::error!(%path, bytes, cause = aside.cause, "the spool was broken: set aside");

@@ -113,6 +113,8 @@ pub struct SpoolCounts {
     pub acked: AtomicU64,
     /// Events that the aggregator will never take.
     pub dead: AtomicU64,
+    /// Events that the ledger promised and the spool did not have any more at the start.
+    pub lost: AtomicU64,
     /// Bytes of frames held now.
     pub bytes: AtomicU64,
     /// Bytes of archives that the writer has still to look at.
@@ -190,7 +192,7 @@ impl Spool {
         ledger: Option<Ledger>,
     ) -> Result<(Self, Option<SetAside>), SpoolError> {
         let (store, aside) = Store::open_or_set_aside(folder)?;
-        let (spool, desk) = Self::begin(store, aside.is_none(), budget, epoch, ledger)?;
+        let (spool, desk) = Self::begin(store, budget, epoch, ledger)?;
         std::thread::Builder::new()
             .name("spool".to_owned())
             .spawn(move || desk.writer.run(&desk.orders))
@@ -210,13 +212,11 @@ impl Spool {
         epoch: u64,
         ledger: Option<Ledger>,
     ) -> Result<(Self, Desk), SpoolError> {
-        Self::begin(Store::over(folder, disk)?, true, budget, epoch, ledger)
+        Self::begin(Store::over(folder, disk)?, budget, epoch, ledger)
     }
 
-    /// `complete` says that nothing of an earlier start was set aside.
     fn begin(
         store: Store,
-        complete: bool,
         budget: u64,
         epoch: u64,
         ledger: Option<Ledger>,
@@ -225,7 +225,7 @@ impl Spool {
         let (publish, durable) = watch::channel(Durable::default());
         let mut writer =
             Writer::begin(store.clone(), budget, epoch, ledger, Arc::clone(&counts), publish)?;
-        writer.catch_up(complete)?;
+        writer.catch_up()?;
         let space = Arc::clone(&writer.space);
         let (orders, queue) = mpsc::sync_channel(ORDERS_MAX);
         let spool = Self { orders, store, budget, counts, durable, space };

@@ -76,6 +76,10 @@ pub(crate) enum Fact<'a> {
     Acked(Batch),
     /// The sensor's ledger says that it will never be taken.
     Rejected(Batch),
+    /// The sensor's ledger says that it goes on as the second one.
+    Readopted(Batch, Batch),
+    /// The sensor's ledger says that the spool does not have it any more.
+    Lost(Batch),
     /// A node's log took entries behind another.
     Appended { node: u64, before: Option<LogId>, entries: &'a [Entry] },
     /// A node applied an entry.
@@ -144,6 +148,8 @@ struct Line<'a> {
     epoch: &'a str,
     seq: u64,
     state: &'a str,
+    new_epoch: Option<&'a str>,
+    new_seq: Option<u64>,
 }
 
 impl Judge {
@@ -195,9 +201,8 @@ impl Judge {
             let lane = Lane::ALL.into_iter().find(|lane| lane.as_str() == line.lane);
             let epoch = u64::from_str_radix(line.epoch, 16).expect("an epoch");
             let place = (lane.expect("a lane"), epoch, line.seq);
-            let content = self.sealed.get(&(sensor, place)).copied().unwrap_or(0);
-            let batch = Batch { sensor, place, content };
-            self.note(format_args!("{} {sensor} {place:?} {content:016x}", line.state));
+            let batch = self.batch(sensor, place);
+            self.note(format_args!("{} {sensor} {place:?} {:016x}", line.state, batch.content));
             match line.state {
                 "emitted" => self.tell(&Fact::Emitted(batch)),
                 "acked" => {
@@ -205,9 +210,23 @@ impl Judge {
                     self.tell(&Fact::Acked(batch));
                 }
                 "rejected" => self.tell(&Fact::Rejected(batch)),
-                _ => self.count("readopted"),
+                "lost" => self.tell(&Fact::Lost(batch)),
+                "readopting" => self.count("readopting"),
+                "readopted" => {
+                    let epoch = u64::from_str_radix(line.new_epoch.expect("a new epoch"), 16);
+                    let seq = line.new_seq.expect("a new place");
+                    let new = (place.0, epoch.expect("an epoch"), seq);
+                    self.count("readopted");
+                    self.tell(&Fact::Readopted(batch, self.batch(sensor, new)));
+                }
+                other => panic!("the ledger calls {place:?} {other}"),
             }
         }
+    }
+
+    fn batch(&self, sensor: u64, place: Place) -> Batch {
+        let content = self.sealed.get(&(sensor, place)).copied().unwrap_or(0);
+        Batch { sensor, place, content }
     }
 
     pub(crate) fn appended(&mut self, node: u64, before: Option<LogId>, entries: &[Entry]) {

@@ -21,6 +21,8 @@ pub struct Batch {
     pub acked: bool,
     /// It was rejected, or numbered anew: it need not arrive.
     pub gone: bool,
+    /// It was on its way when the sensor's disk was set back: it may be lost.
+    pub at_risk: bool,
 }
 
 /// What a sensor promised so far.
@@ -87,14 +89,32 @@ impl Book {
         match state {
             // After an acknowledgement that a kill came too soon for: it is sent and answered again.
             "emitted" if !known || batch.acked => {}
+            // A disk that was set back has it again under the number that it had.
+            "emitted" if batch.gone => batch.gone = false,
             "emitted" => self.strange.push(format!("{spot:?} was emitted twice")),
             "acked" => {
                 self.acked += if batch.acked { 0 } else { events };
                 batch.acked = true;
             }
             "rejected" | "readopted" => batch.gone = true,
+            // Only once it is called readopted, it is.
+            "readopting" => {}
+            "lost" if batch.at_risk => batch.gone = true,
+            "lost" => self.strange.push(format!("{spot:?} was lost by the spool")),
             other => self.strange.push(format!("{spot:?} is called {other}")),
         }
+    }
+
+    /// The sensor, which does not run, gets an older disk: what is on its way may be lost by that.
+    ///
+    /// # Errors
+    /// The disk's, as for [`follow`](Self::follow).
+    pub fn set_back(&mut self) -> io::Result<()> {
+        self.follow()?;
+        for batch in self.batches.values_mut().filter(|batch| !batch.acked && !batch.gone) {
+            batch.at_risk = true;
+        }
+        Ok(())
     }
 
     /// Adds what another ledger of the same sensor says: that of a copy of it.
@@ -166,9 +186,26 @@ mod tests {
         file.write_all(line(3, "readopted").as_bytes()).unwrap();
         assert_eq!((book.follow().unwrap(), book.emitted, book.open()), (3, 9, 0));
         assert!(book.strange.is_empty());
-        for strange in ["no line", &line(3, "emitted"), &line(3, "lost")] {
+        book.line(&line(4, "emitted"));
+        for strange in ["no line", &line(4, "emitted"), &line(4, "eaten"), &line(4, "lost")] {
             book.line(strange.trim_end());
         }
-        assert_eq!(book.strange.len(), 3, "{:?}", book.strange);
+        assert_eq!(book.strange.len(), 4, "{:?}", book.strange);
+    }
+
+    #[test]
+    fn only_a_disk_that_was_set_back_may_lose_what_is_promised() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.ndjson");
+        std::fs::write(&path, line(1, "emitted") + &line(2, "emitted") + &line(2, "acked"))
+            .unwrap();
+        let mut book = Book::of(path);
+        book.set_back().unwrap();
+        for later in [line(3, "emitted"), line(3, "readopting"), line(1, "lost")] {
+            book.line(&later);
+        }
+        assert_eq!((book.open(), book.strange.len()), (1, 0), "{:?}", book.strange);
+        book.line(&line(3, "lost"));
+        assert_eq!((book.open(), book.strange.len()), (1, 1), "{:?}", book.strange);
     }
 }

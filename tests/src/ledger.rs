@@ -15,7 +15,7 @@ pub struct Line {
     pub place: Place,
     /// Events in it.
     pub events: u64,
-    /// What became of it: `emitted`, `acked`, `rejected` or `readopted`.
+    /// What became of it: `emitted`, `acked`, `rejected`, `readopting`, `readopted` or `lost`.
     pub state: String,
 }
 
@@ -41,6 +41,8 @@ pub struct Ledger {
     pub rejected: BTreeSet<Place>,
     /// Batches that were numbered anew.
     pub readopted: BTreeSet<Place>,
+    /// Batches that the spool lost. They are owed all the same.
+    pub lost: BTreeSet<Place>,
 }
 
 impl Ledger {
@@ -75,6 +77,9 @@ impl Ledger {
                 self.promised.remove(&place);
                 self.readopted.insert(place);
             }
+            // Only once it is called readopted, it is.
+            "readopting" => {}
+            "lost" => drop(self.lost.insert(place)),
             other => panic!("the ledger calls {place:?} {other}"),
         }
     }

@@ -35,23 +35,24 @@ fn feed(folder: &Path, lost: Lost) -> (Feed, Spool, Arc<AtomicBool>) {
 #[test]
 fn shows_signs_of_life_while_nothing_comes() {
     let folder = tempfile::tempdir().unwrap();
-    let lost = Lost { spool_bytes: 5, ..Lost::default() };
+    let lost = Lost { spool_bytes: 5, spool_events: 7, ..Lost::default() };
     let (feed, spool, stop) = feed(folder.path(), lost);
     let totals: Totals = Box::new(|| vec![("uplink.sessions", 1), ("uplink.failures", 0)]);
     let heartbeat = Heartbeat::new(Duration::from_millis(30), Instant::now(), totals);
     let staying = std::thread::spawn(move || feed.stay(&[], HashKey([1; 16]), heartbeat));
     let begun = Instant::now();
-    while reported(&spool).len() < 5 {
+    while reported(&spool).len() < 6 {
         assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", reported(&spool));
         std::thread::sleep(Duration::from_millis(10));
     }
     stop.store(true, Ordering::Release);
     let fed = staying.join().unwrap().unwrap();
     let names = reported(&spool);
-    let first = ["uptime_seconds", "uplink.sessions", "dropped.spool.set_aside_bytes"];
-    assert_eq!(names[..3], first);
-    assert!(names[3..].iter().all(|name| name == "uptime_seconds"), "{names:?}");
-    assert_eq!(fed.events, names.len() as u64 - 2);
+    let losses = ["dropped.spool.set_aside_bytes", "dropped.spool.lost_events"];
+    assert_eq!(names[..2], ["uptime_seconds", "uplink.sessions"]);
+    assert_eq!(names[2..4], losses);
+    assert!(names[4..].iter().all(|name| name == "uptime_seconds"), "{names:?}");
+    assert_eq!(fed.events, names.len() as u64 - 3);
 }
 
 #[test]

@@ -5,6 +5,9 @@ use super::*;
 #[path = "tests/crash.rs"]
 mod crash;
 
+#[path = "tests/told.rs"]
+mod told;
+
 const LARGE: u64 = 1 << 30;
 
 fn archive(lane: Lane, text: &str) -> Archive {
@@ -119,7 +122,7 @@ fn what_nobody_can_tell_becomes_a_dead_letter() {
     assert_eq!(spool.counts().dead.load(Ordering::Relaxed), 148);
     let text = std::fs::read_to_string(&ledger).unwrap();
     assert_eq!(text.matches("rejected").count(), 148);
-    assert_eq!(text.matches("readopted").count(), 2);
+    assert_eq!(text.matches("\"readopted\"").count(), 2);
 }
 
 #[test]

@@ -107,14 +107,15 @@ impl Writer {
             Self { store, budget, start, epoch, tails, ledger, counts, durable, space };
         writer.renew(start, epoch)?;
         writer.store.sync_folder()?;
-        // Not before this one is on record: the next one would take its number again.
-        writer.store.forget_empty_starts(start);
         Ok(writer)
     }
 
     /// Brings the ledger up to the spool after a kill, and only then lets what is held be sent.
-    pub(super) fn catch_up(&mut self, complete: bool) -> Result<(), SpoolError> {
-        self.catch_up_ledger(complete)?;
+    pub(super) fn catch_up(&mut self) -> Result<(), SpoolError> {
+        self.catch_up_ledger()?;
+        // Not before this one is on record, or the next one would take its number again; nor before the
+        // ledger has what became of their batches.
+        self.store.forget_empty_starts(self.start);
         let last = Lane::ALL.map(|lane| self.store.last(lane));
         self.durable.send_replace(last);
         Ok(())
@@ -270,8 +271,9 @@ impl Writer {
         *tail = Tail { seq, chain: sealed.header.chain };
         self.counts.tails[usize::from(lane.number())].store(seq, Ordering::Release);
         let position = Position { start: self.start, seq };
-        let (epoch, standing) = (self.epoch, Standing::Emitted);
-        Ok((position, Entry { lane, epoch, seq, events, standing }, bytes))
+        let (epoch, chain) = (self.epoch, Some(sealed.header.chain));
+        let entry = Entry { lane, epoch, seq, events, chain, standing: Standing::Emitted };
+        Ok((position, entry, bytes))
     }
 
     /// The batches that an acknowledgement covers.
@@ -280,8 +282,8 @@ impl Writer {
         let mut found = Vec::new();
         for (start, _) in self.starts_of(epoch) {
             for (position, bytes) in self.batches_of(lane, start, seq)? {
-                let (events, standing) = (header_events(&bytes), Standing::Acked);
-                let entry = Entry { lane, epoch, seq: position.seq, events, standing };
+                let ((events, chain), seq) = (sealed_with(&bytes), position.seq);
+                let entry = Entry { lane, epoch, seq, events, chain, standing: Standing::Acked };
                 found.push(Forgettable { position, length: bytes.len(), entry });
             }
         }
@@ -342,6 +344,7 @@ impl Writer {
     }
 }
 
-fn header_events(frame: &[u8]) -> u32 {
-    Frame::open(frame).map_or(0, |frame| frame.header.events)
+/// A frame's events and its chain hash, where it can be read.
+fn sealed_with(frame: &[u8]) -> (u32, Option<u64>) {
+    Frame::open(frame).map_or((0, None), |Frame { header, .. }| (header.events, Some(header.chain)))
 }

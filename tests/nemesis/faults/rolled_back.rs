@@ -26,6 +26,7 @@ fn strike(blow: &mut Blow<'_>) -> anyhow::Result<bool> {
     if blow.turn.is_multiple_of(2) {
         rig.rest(span)?;
         post.kill()?;
+        post.book.lock().unwrap().set_back()?;
         std::fs::remove_dir_all(post.spool())?;
         copy(&image, &post.spool())?;
         rig.run_sensor(claim.place)?;

@@ -23,6 +23,10 @@ impl Invariant for EventualCompleteness {
                 self.agreed.extend(batches.iter().map(|batch| batch.content));
             }
             Fact::Rejected(batch) => return Err(format!("{batch:?} was refused for good")),
+            Fact::Lost(batch) => return Err(format!("{batch:?} was lost by its spool")),
+            Fact::Readopted(old, new) if old.content != new.content => {
+                return Err(format!("{old:?} goes on as {new:?}, which is another"));
+            }
             Fact::Ended(_) => {
                 let missing =
                     self.emitted.iter().filter(|(content, _)| !self.agreed.contains(content));

@@ -31,9 +31,9 @@ impl Dice {
 }
 
 /// Files by their path within the spool.
-type Files = BTreeMap<std::path::PathBuf, Vec<u8>>;
+pub(super) type Files = BTreeMap<std::path::PathBuf, Vec<u8>>;
 
-fn files(folder: &Path) -> Files {
+pub(super) fn files(folder: &Path) -> Files {
     let mut found = Files::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {

@@ -6,14 +6,21 @@ use bytes::Bytes;
 use wardmesh_common::wire::Lane;
 use wardmesh_common::wire::frame::{Frame, Header};
 
-use super::{Writer, header_events};
-use crate::ledger::{Entry, Standing};
+use super::{Writer, sealed_with};
+use crate::ledger::{Batch, Entry, Standing};
 use crate::spool::store::key;
 use crate::spool::table::Changes;
 use crate::spool::{Position, SpoolError};
 
 /// Batches that are numbered anew in one step: at most 14 MiB of old and new frames.
 const READOPTED_AT_ONCE: usize = 64;
+
+/// What is said of a batch that gets another number.
+fn line((old, new): &(Batch, Entry), standing: fn(Batch) -> Standing) -> Entry {
+    let ((lane, epoch, seq), chain) = *old;
+    let heir = ((new.lane, new.epoch, new.seq), new.chain.unwrap_or_default());
+    Entry { lane, epoch, seq, events: new.events, chain: Some(chain), standing: standing(heir) }
+}
 
 impl Writer {
     /// See [`crate::spool::Spool::readopt`].
@@ -70,8 +77,8 @@ impl Writer {
         for (position, bytes) in held {
             let letter = [reason.as_bytes(), &[0], bytes].concat();
             letters.insert(&key(lane, *position), letter.into());
-            let (seq, events) = (position.seq, header_events(bytes));
-            entries.push(Entry { lane, epoch, seq, events, standing: Standing::Rejected });
+            let (seq, (events, chain)) = (position.seq, sealed_with(bytes));
+            entries.push(Entry { lane, epoch, seq, events, chain, standing: Standing::Rejected });
         }
         self.store.dead.apply_batch(letters).map_err(|cause| self.store.error(&cause))?;
         self.store.sync()?;
@@ -84,31 +91,36 @@ impl Writer {
     }
 
     /// Numbers some batches of a start anew: the new ones come and the old ones go in one step, so
-    /// that no crash leaves both. Whether there were any.
+    /// that no crash leaves both. The ledger is told before, so that after a crash the new ones are
+    /// known for what they are, and again once they are durable. Whether there were any.
     fn readopt_some(&mut self, lane: Lane, start: u64) -> Result<bool, SpoolError> {
         let held = self.some_batches_of(lane, start)?;
-        let (mut changes, mut entries, mut scratch) = (Changes::default(), Vec::new(), Vec::new());
+        let (mut changes, mut moves, mut scratch) = (Changes::default(), Vec::new(), Vec::new());
         let (mut came, mut went) = (0, 0);
         for (old, bytes) in &held {
             let opened = Frame::open(bytes)
                 .and_then(|frame| Ok((frame.header, frame.archive(&mut scratch)?)));
-            let Ok((Header { epoch, seq, events, .. }, archive)) = opened else {
+            let Ok((Header { epoch, seq, events, chain, .. }, archive)) = opened else {
                 self.bury(lane, *old, "damaged")?;
                 continue;
             };
-            entries.push(Entry { lane, epoch, seq, events, standing: Standing::Readopted });
             let (new, entry, sealed) = self.seal(lane, events, archive)?;
-            entries.push(entry);
+            moves.push((((lane, epoch, seq), chain), entry));
             came += sealed.len() as u64;
             changes.insert(&key(lane, new), sealed);
             changes.remove(&key(lane, *old));
             went += bytes.len() as u64;
         }
+        let lines =
+            |standing: fn(Batch) -> Standing| moves.iter().map(move |to| line(to, standing));
+        self.record(&lines(Standing::Readopting).collect::<Vec<_>>())?;
         self.store.batches.apply_batch(changes).map_err(|cause| self.store.error(&cause))?;
         self.store.sync()?;
         self.counts.bytes.fetch_add(came, Ordering::AcqRel);
         self.counts.bytes.fetch_sub(went, Ordering::AcqRel);
-        self.record(&entries)?;
+        // The new ones first: cut off in between, they still stand for the old.
+        let new = moves.iter().map(|(_, new)| *new);
+        self.record(&new.chain(lines(Standing::Readopted)).collect::<Vec<_>>())?;
         Ok(!held.is_empty())
     }
 
