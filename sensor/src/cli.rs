@@ -69,7 +69,7 @@ pub struct Common {
     /// Aggregator addresses, host:port with commas between; overrides uplink.addresses
     #[arg(long, value_name = "ADDRESSES")]
     aggregator: Option<String>,
-    /// Append one synced JSON line for each batch emitted and acknowledged
+    /// Append one synced JSON line for each batch emitted, acknowledged, given up or lost
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
 }

@@ -1,6 +1,6 @@
 //! What this sensor promised, for an outsider to check: one synced JSON line a batch.
 //!
-//! `{"lane":"bulk","epoch":"00c0ffee00c0ffee","seq":1,"events":512,"state":"emitted","chain":"0123456789abcdef"}`.
+//! `{"lane":"bulk","epoch":"00c0ffee00c0ffee","seq":1,"events":512,"state":"emitted","chain":"…"}`.
 //! `emitted` is written after the spool's sync, `acked` before the batch is forgotten. A set back memory
 //! seals other contents at a place: which batch a line is about, its chain hash tells.
 
