@@ -87,6 +87,7 @@ impl NodeBackend {
         read.map_err(|cause| {
             // Other nodes have it whole: this one must not go on as if nothing were.
             if cause.is_damage() {
+                self.replica.store().note_damage(&cause);
                 self.consensus.stop(cause.to_string());
             }
             unavailable(cause.to_string())
@@ -129,10 +130,7 @@ impl Backend for NodeBackend {
             match page.missing {
                 None => Ok(page),
                 Some(missing) => Err(EventsError::Unavailable {
-                    reason: format!(
-                        "the query index of this node lacks entries {} to {} and is being fed again",
-                        missing.from, missing.through
-                    ),
+                    reason: StoreError::Lacking(missing).to_string(),
                 }),
             }
         })
