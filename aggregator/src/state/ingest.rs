@@ -153,7 +153,6 @@ impl State {
         tally: &Tally,
     ) {
         let Header { epoch, lane, seq, chain, events, .. } = *header;
-        self.core.unsettled = self.core.unsettled.saturating_add(u64::from(events));
         let Some(sensor) = self.sensors.get_mut(&submission.sensor) else { return };
         sensor.note_speech((epoch, lane, seq), entry.at, first_event(entry));
         sensor.epochs.advance(epoch, lane, seq, chain, events);

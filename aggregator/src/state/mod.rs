@@ -66,10 +66,9 @@ use wardmesh_common::wire::message::Reason;
 /// Devices kept: past it new ones are only counted. 2 kB each keep a node below 4 GB.
 pub const DEVICES_MAX: usize = 1_000_000;
 
-/// Events after which changed devices are hashed for the digest, where no other command comes before: a
-/// busy device is hashed once for many commands, and what has to be hashed at once stays bounded (20 ms
-/// where each event is another device's).
-const UNSETTLED_EVENTS_MAX: u64 = 32_768;
+/// Devices that wait to be hashed for the digest, beyond which a batch does not wait for the next tick:
+/// a busy device is hashed once for all its batches, and what is hashed at once stays bounded (20 ms).
+const STALE_DEVICES_MAX: usize = 32_768;
 
 /// What all replicas agree on.
 #[derive(Clone, Debug)]
@@ -105,22 +104,11 @@ struct Core {
     at: Timestamp,
     findings_refused: u64,
     devices_refused: u64,
-    /// Events since the last digest.
-    unsettled: u64,
     /// Nodes whose clocks were ever wrong.
     clocks: BTreeMap<NodeId, ClockFault>,
 }
 
-record::record!(Core {
-    cluster,
-    key,
-    admin_token,
-    at,
-    findings_refused,
-    devices_refused,
-    unsettled,
-    clocks
-});
+record::record!(Core { cluster, key, admin_token, at, findings_refused, devices_refused, clocks });
 
 /// The device of an identity, and whether it is a router, which decides whose an address behind it is.
 #[derive(Clone, Copy, Debug)]
@@ -238,7 +226,7 @@ impl State {
         };
         self.judge(&mut entry);
         let is_ingest = matches!(command.action, Action::Ingest(_));
-        if is_ingest && self.core.unsettled < UNSETTLED_EVENTS_MAX {
+        if is_ingest && self.devices.stale() < STALE_DEVICES_MAX {
             self.close(index);
         } else {
             self.settle(index);
@@ -269,7 +257,6 @@ impl State {
     /// Ends a command and keeps the digest after it.
     fn settle(&mut self, index: u64) {
         self.close(index);
-        self.core.unsettled = 0;
         let mut row = std::mem::take(&mut self.scratch.row);
         self.sites.settle(&mut row);
         self.sensors.settle(&mut row);

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use super::record::Record;
+
 /// Rows in one page: 4,096 events of as many devices, right after a snapshot was begun, copy no more
 /// than 65,536 references.
 const PAGE: usize = 16;
@@ -10,6 +12,16 @@ const PAGE: usize = 16;
 /// Where a row stands: rows are added and never removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Slot(u32);
+
+impl Record for Slot {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        u32::read(from).map(Self)
+    }
+}
 
 impl Slot {
     const fn place(self) -> (usize, usize) {

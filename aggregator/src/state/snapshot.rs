@@ -1,7 +1,7 @@
 //! The state as bytes: what a snapshot file holds and a new replica receives.
 //!
 //! ```text
-//! WMST [version u16] [core, index, digest] [digests] { [kind u8] [rows u32] { [length u32] [row] }… }… [windows]
+//! WMST [version u16] [core, index, digest] [digests] { [kind u8] [rows u32] { [length u32] [row] }… [stale] }… [windows]
 //! ```
 //!
 //! Rows keep their order, so that writing what was read gives the same bytes, and the digest is
@@ -12,6 +12,7 @@ use std::io::{self, Read, Write};
 use wardmesh_common::map::{HashKey, Lookup, Prehashed};
 
 use super::digest::Digests;
+use super::pages::Slot;
 use super::record::Record;
 use super::table::{Entity, Table};
 use super::{Core, Known, Scratch, State};
@@ -199,7 +200,8 @@ fn write_table<E: Entity>(
 ) -> io::Result<()> {
     to.write_all(&[E::KIND])?;
     to.write_all(&(table.len() as u32).to_le_bytes())?;
-    table.in_row_order().try_for_each(|entity| write_row(to, entity, row))
+    table.in_row_order().try_for_each(|entity| write_row(to, entity, row))?;
+    write_row(to, &table.stale_slots().to_vec(), row)
 }
 
 fn read_bytes<const N: usize>(from: &mut dyn Read) -> io::Result<[u8; N]> {
@@ -238,6 +240,10 @@ fn read_table<E: Entity>(
         table.insert(read_row::<E>(from, section, row)?);
     }
     table.settle(row);
+    let stale: Vec<Slot> = read_row(from, section, row)?;
+    if !table.mark_stale(&stale) {
+        return Err(SnapshotError::Malformed(section));
+    }
     table.close_command();
     Ok(table)
 }

@@ -135,6 +135,22 @@ impl<E: Entity> Table<E> {
         self.command = self.command.saturating_add(1);
     }
 
+    /// How many changed since they were hashed.
+    pub(super) fn stale(&self) -> usize {
+        self.stale.len()
+    }
+
+    /// Those, by their places: when the next digest is due follows from how many they are, so that a
+    /// snapshot has to keep them.
+    pub(super) fn stale_slots(&self) -> &[Slot] {
+        &self.stale
+    }
+
+    /// Has rows hashed again that a snapshot says were not; `false` where there is no such row.
+    pub(super) fn mark_stale(&mut self, slots: &[Slot]) -> bool {
+        slots.iter().all(|slot| self.at_mut(*slot).is_some())
+    }
+
     /// Hashes what changed.
     pub(super) fn settle(&mut self, scratch: &mut Vec<u8>) {
         let mut stale = std::mem::take(&mut self.stale);

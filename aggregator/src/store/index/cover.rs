@@ -1,4 +1,4 @@
-//! Which blocks a secondary row stands for: one where its subject was first met, twice as many as
+//! Which blocks a secondary row stands for: one where its subject was first met, four times as many as
 //! before where it is met again soon behind those.
 //!
 //! A device that speaks now and then so costs a key in [`BLOCKS_PER_GROUP`] blocks and not one for each
@@ -21,6 +21,10 @@ const REMEMBERED_MAX: usize = 131_072;
 /// cheaper than one of its own.
 const SILENT_BLOCKS: u64 = 4;
 
+/// By how much a row stands for more blocks than the one before: the keys of a group cost sled much, and
+/// a reader little where it looks at blocks in vain.
+const GROWTH: u64 = 4;
+
 /// What was last written of a subject.
 #[derive(Clone, Copy, Debug)]
 struct Cover {
@@ -37,9 +41,29 @@ pub(super) struct Covers {
     /// Ids of devices are hashes already, and belong to one tenant.
     devices: HashMap<u128, Cover, Prehashed>,
     others: HashMap<(TenantId, Subject), Cover>,
+    /// The latest block that anybody was met in.
+    latest: u64,
+    /// All rows that begin in this block or a later one are remembered: whoever is met there and not
+    /// covered has none.
+    sure_from: u64,
 }
 
 impl Covers {
+    /// Rows of blocks up to this one may have been written already.
+    pub(super) fn after(block: u64) -> Self {
+        Self { latest: block, sure_from: block.saturating_add(1), ..Self::default() }
+    }
+
+    /// Whether a row that has to be written in this block is certainly not there yet.
+    pub(super) fn is_sure_of(&self, block: u64) -> bool {
+        block >= self.sure_from
+    }
+
+    /// Earlier blocks are met again, whose rows take the place of later ones in what is remembered.
+    pub(super) fn go_back(&mut self) {
+        self.sure_from = self.latest.saturating_add(1);
+    }
+
     /// How many blocks from this one on the row has to stand for that must be written now; `None`
     /// where one that was written does already.
     pub(super) fn meet(&mut self, tenant: &TenantId, subject: &Subject, block: u64) -> Option<u64> {
@@ -51,8 +75,9 @@ impl Covers {
             return None;
         }
         let soon = |known: &&Cover| (known.until..=known.until + SILENT_BLOCKS).contains(&block);
-        let reach = known.filter(soon).map_or(1, |known| known.reach * 2);
+        let reach = known.filter(soon).map_or(1, |known| known.reach * GROWTH);
         let reach = reach.min(BLOCKS_PER_GROUP);
+        self.latest = self.latest.max(block);
         let until = (block + reach).min(key::group(block) + BLOCKS_PER_GROUP);
         let cover = Cover { from: block, until, reach };
         match subject {
@@ -64,17 +89,14 @@ impl Covers {
 
     /// Makes room where there is much; between two groups of writes only.
     pub(super) fn trim(&mut self) {
-        if self.devices.len() > REMEMBERED_MAX {
-            self.devices.clear();
-        }
-        if self.others.len() > REMEMBERED_MAX {
-            self.others.clear();
+        if self.devices.len() > REMEMBERED_MAX || self.others.len() > REMEMBERED_MAX {
+            self.clear();
         }
     }
 
     /// Forgets everything: it is looked up again.
     pub(super) fn clear(&mut self) {
-        (self.devices, self.others) = Default::default();
+        *self = Self::after(self.latest);
     }
 }
 
@@ -129,8 +151,8 @@ mod tests {
             .flat_map(|block| [block, block])
             .filter_map(|block| Some((block, covers.meet(&tenant, &device, block)?)))
             .collect();
-        // In the first group 1, 2, 4 and what is left of 8; then whole groups.
-        let expected = [(3, 1), (4, 2), (6, 4), (10, 6), (16, 16), (32, 16), (48, 16), (64, 16)];
+        // In the first group 1, 4 and what is left of 16; then whole groups.
+        let expected = [(3, 1), (4, 4), (8, 8), (16, 16), (32, 16), (48, 16), (64, 16)];
         assert_eq!(written, expected);
         assert_eq!(covers.meet(&tenant, &device, 90), Some(1), "after a pause");
         assert_eq!(covers.meet(&tenant, &device, 50), Some(1), "of an earlier block");
@@ -140,7 +162,7 @@ mod tests {
     fn who_speaks_now_and_then_costs_no_key_for_each_word() {
         let (tenant, device) = (TenantId::default_tenant(), Subject::Device(DeviceId(MintedId(7))));
         // (blocks from one word to the next, keys for 1,024 blocks)
-        for (every, keys) in [(1, 68), (3, 67), (5, 67), (6, 171)] {
+        for (every, keys) in [(1, 66), (3, 66), (5, 66), (6, 171)] {
             let mut covers = Covers::default();
             let met = (0..1_024).step_by(every);
             let written =

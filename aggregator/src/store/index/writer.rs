@@ -97,7 +97,8 @@ impl Group {
 
 impl Writer {
     pub(super) fn new(tree: Tree, meta: Meta, shared: Arc<Shared>) -> Self {
-        Self { tree, meta, shared, covers: Covers::default(), forgetting: None, given_up: false }
+        let covers = Covers::after(key::block(meta.next));
+        Self { tree, meta, shared, covers, forgetting: None, given_up: false }
     }
 
     /// Runs until the other side has gone and everything that it sent is written.
@@ -224,11 +225,15 @@ impl Writer {
             }
         }
         let block = key::block(index);
+        if again {
+            self.covers.go_back();
+        }
         for subject in row::subjects(batch) {
             let Some(blocks) = self.covers.meet(&batch.tenant, &subject, block) else { continue };
             let key = key::subject(&batch.tenant, &subject, block);
             // One that was written where less was known of the subject may stand for fewer.
-            let held = group.held(&self.tree, &key)?;
+            let sure = self.covers.is_sure_of(block);
+            let held = if sure { None } else { group.held(&self.tree, &key)? };
             if held.as_ref().and_then(|held| cover::count(held)) < Some(blocks) {
                 group.replace(key, held.as_ref(), (&cover::value(blocks)).into());
             }

@@ -72,3 +72,27 @@ fn every_block_in_which_a_subject_speaks_is_found() {
         assert_eq!(Index::open(folder.path(), &expected).unwrap().1, Rebuild::None, "seed {seed}");
     }
 }
+
+#[test]
+fn rows_that_are_fed_between_those_that_are_new_count_once() {
+    let (folder, fleet) = (tempfile::tempdir().unwrap(), Fleet::after(400));
+    let (index, _) = open(folder.path(), 0);
+    commit(&index, &fleet, 0..70);
+    // 70..200 were passed over: their rows come while those of a later block are written.
+    for entry in 200..330 {
+        commit(&index, &fleet, entry..entry + 1);
+        feed(&index, entry - 130, fleet.rows(entry - 130));
+        commit(&index, &fleet, entry..entry + 1);
+    }
+    index.flush();
+    assert_eq!(index.progress().missing, None);
+    drop(index);
+    let (index, rebuild) = open(folder.path(), 330);
+    assert_eq!(rebuild, Rebuild::None, "count and sum hold");
+    // The block in which it was opened may have been begun before.
+    commit(&index, &fleet, 330..400);
+    assert_eq!(rows(&index), expected(&fleet, 0..400));
+    opening::check_sample(&index.db).unwrap();
+    drop(index);
+    assert_eq!(open(folder.path(), 400).1, Rebuild::None);
+}
