@@ -72,6 +72,13 @@ impl Breaches {
         all.push(breach);
     }
 
+    /// Notes what does not hold.
+    pub fn expect(&self, invariant: Invariant, held: Result<(), String>) {
+        if let Err(what) = held {
+            self.note(invariant, what);
+        }
+    }
+
     /// Those found so far.
     #[must_use]
     pub fn all(&self) -> Vec<Breach> {

@@ -18,6 +18,7 @@ pub mod door;
 pub mod draw;
 pub mod forge;
 pub mod ground;
+pub mod heal;
 pub mod judge;
 pub mod ledger;
 pub mod network;
