@@ -30,3 +30,4 @@ pub mod shell;
 pub mod verdict;
 pub mod volume;
 pub mod watch;
+pub mod worth;
