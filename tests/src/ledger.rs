@@ -15,7 +15,7 @@ pub struct Line {
     pub place: Place,
     /// Events in it.
     pub events: u64,
-    /// What became of it: `emitted`, `acked`, `rejected` or `readopted`.
+    /// What became of it: `emitted`, `acked`, `rejected`, `readopted` or `lost`.
     pub state: String,
 }
 
@@ -41,6 +41,8 @@ pub struct Ledger {
     pub rejected: BTreeSet<Place>,
     /// Batches that were numbered anew.
     pub readopted: BTreeSet<Place>,
+    /// Batches that are nowhere any more.
+    pub lost: BTreeSet<Place>,
 }
 
 impl Ledger {
@@ -74,6 +76,10 @@ impl Ledger {
             "readopted" => {
                 self.promised.remove(&place);
                 self.readopted.insert(place);
+            }
+            "lost" => {
+                self.promised.remove(&place);
+                self.lost.insert(place);
             }
             other => panic!("the ledger calls {place:?} {other}"),
         }
