@@ -39,6 +39,8 @@ pub enum Invariant {
     ServesDamaged,
     /// Something that is not admissible was admitted.
     Admitted,
+    /// What people must be told of was not reported.
+    Unreported,
 }
 
 /// One breach.

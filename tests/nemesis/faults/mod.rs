@@ -3,6 +3,7 @@
 
 mod all_kill;
 mod clock_jump;
+mod clone;
 mod disk_full;
 mod failed_sync;
 mod follower_kill;
