@@ -27,6 +27,10 @@ const GAP_SPAN: Duration = Duration::from_secs(10);
 /// too long beyond doubt.
 const ALONE_MAX: Duration = heal::GAP_MAX.saturating_add(Duration::from_secs(1));
 
+/// The first turn of a fault is drawn from so many, so that a short run does not always have the first
+/// variant of each: a multiple of all numbers of variants there are, 2, 3 and 5.
+const TURNS: usize = 30;
+
 /// A kill of the leader.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kill {
@@ -170,7 +174,8 @@ impl<'a> Mix<'a> {
     }
 
     fn strike(&self, fault: &'static Fault, draw: &mut Draw) -> anyhow::Result<bool> {
-        let turn = usize::try_from(self.count(fault.id))?;
+        let first = Draw::of(self.arguments.seed, fault.id).below(TURNS);
+        let turn = first + usize::try_from(self.count(fault.id))?;
         let at = Instant::now();
         let mut blow = Blow { rig: self.rig, watch: self.watch, draw, turn };
         match (fault.strike)(&mut blow) {
