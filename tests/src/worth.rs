@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::register::{Operation, What};
 
 /// Linearizable reads a minute, all nodes together, without which none that goes back would be met:
-/// they are asked some hundred times a minute.
+/// some two hundred a minute are.
 pub const READS_PER_MINUTE_MIN: u64 = 60;
 
 /// Changes of the register a minute, without which reads prove little.
