@@ -14,9 +14,9 @@ impl Draw {
     /// A stream of its own for each name under a seed.
     #[must_use]
     pub fn of(seed: u64, name: &str) -> Self {
-        let mut mixed = Self(seed);
+        let mut mixed = Self::new(seed);
         for byte in name.bytes() {
-            mixed = Self(mixed.number() ^ u64::from(byte));
+            mixed = Self::new(mixed.number() ^ u64::from(byte));
         }
         mixed
     }
