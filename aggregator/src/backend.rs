@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sha2::{Digest, Sha256};
-use wardmesh_common::id::{ClusterId, TenantId};
-use wardmesh_common::map::HashKey;
+use wardmesh_common::id::TenantId;
 use wardmesh_common::space::{Level, Room, Space};
 
 use crate::facets::Facets;
@@ -24,7 +22,10 @@ use crate::state::command::Action;
 use crate::state::receipt::Receipt;
 use crate::store::{EventPage, EventQuery, EventRef, Store, StoreError, StoredEvent};
 
+mod founding;
 mod members;
+
+use founding::{Founding, Running};
 
 /// A leader must have been heard within so long for this node to be ready.
 const LEADER_HEARD_WITHIN: Duration = Duration::from_secs(30);
@@ -40,6 +41,7 @@ pub struct NodeBackend {
     space: Arc<Space>,
     /// Whether this node has once applied all that it knew to be committed.
     caught_up: AtomicBool,
+    founding: Founding,
 }
 
 impl NodeBackend {
@@ -51,7 +53,8 @@ impl NodeBackend {
         metrics: Arc<Metrics>,
         space: Arc<Space>,
     ) -> Self {
-        Self { replica, consensus, metrics, space, caught_up: AtomicBool::new(false) }
+        let (caught_up, founding) = (AtomicBool::new(false), Founding::default());
+        Self { replica, consensus, metrics, space, caught_up, founding }
     }
 
     /// Whether the volume has room for what the others agree on.
@@ -87,6 +90,7 @@ impl NodeBackend {
         read.map_err(|cause| {
             // Other nodes have it whole: this one must not go on as if nothing were.
             if cause.is_damage() {
+                self.replica.store().note_damage(&cause);
                 self.consensus.stop(cause.to_string());
             }
             unavailable(cause.to_string())
@@ -129,10 +133,7 @@ impl Backend for NodeBackend {
             match page.missing {
                 None => Ok(page),
                 Some(missing) => Err(EventsError::Unavailable {
-                    reason: format!(
-                        "the query index of this node lacks entries {} to {} and is being fed again",
-                        missing.from, missing.through
-                    ),
+                    reason: StoreError::Lacking(missing).to_string(),
                 }),
             }
         })
@@ -174,7 +175,10 @@ impl Backend for NodeBackend {
     }
 
     fn initialise(&self, request: InitRequest) -> BoxFuture<'_, Result<Founded, InitError>> {
-        Box::pin(async move { initialise(&self.consensus, &self.replica, request).await })
+        Box::pin(async move {
+            let node = Running { consensus: &self.consensus, replica: &self.replica };
+            self.founding.ask(&node, &request).await
+        })
     }
 
     fn change_members(
@@ -259,51 +263,4 @@ fn not_agreed(cause: Unavailable) -> ProposeError {
         Unavailable::NoLeader { .. } | Unavailable::Stopped(_) => ProposeError::NoLeader,
         Unavailable::Unknown(_) => ProposeError::TimedOut,
     }
-}
-
-async fn initialise(
-    consensus: &Consensus,
-    replica: &Replica,
-    request: InitRequest,
-) -> Result<Founded, InitError> {
-    let cluster = replica.state().cluster();
-    if cluster.is_some() {
-        return Err(InitError::Exists { cluster });
-    }
-    // A forgotten argument must not found a cluster of one node where three were meant.
-    if request.expect.is_none() && request.seeds.is_empty() {
-        let detail =
-            "say how many nodes are expected: 1 for this node alone, or more with all seeds";
-        return Err(InitError::Refused(detail.to_owned()));
-    }
-    let unrandom = |cause| InitError::Refused(format!("the system has no randomness: {cause}"));
-    let (mut id, mut key, mut token) = ([0; 16], [0; 16], [0; 32]);
-    for bytes in [&mut id[..], &mut key[..], &mut token[..]] {
-        getrandom::fill(bytes).map_err(unrandom)?;
-    }
-    let admin_token: String =
-        "wma_".chars().chain(token.iter().flat_map(|byte| hex(*byte))).collect();
-    let found = Action::Found {
-        cluster: ClusterId::from_random(id),
-        key: HashKey(key),
-        admin_token: Sha256::digest(admin_token.as_bytes()).into(),
-    };
-    let expect = request.expect.map_or(request.seeds.len(), |expect| expect as usize);
-    match consensus.initialise(expect, &request.seeds, found).await {
-        Ok((Receipt::Accepted, _)) => {
-            // An earlier init may have named it already.
-            let cluster = consensus.cluster().unwrap_or_else(|| ClusterId::from_random(id));
-            Ok(Founded { cluster, admin_token })
-        }
-        Ok((Receipt::Founded(cluster), _)) => Err(InitError::Exists { cluster: Some(cluster) }),
-        Ok((receipt, _)) => Err(InitError::Refused(format!("unexpected answer {receipt:?}"))),
-        Err(cause @ consensus::InitError::Silent { .. }) => {
-            Err(InitError::Unreachable(cause.to_string()))
-        }
-        Err(cause) => Err(InitError::Refused(cause.to_string())),
-    }
-}
-
-fn hex(byte: u8) -> [char; 2] {
-    [byte >> 4, byte & 15].map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or('0'))
 }

@@ -16,6 +16,7 @@ use wardmesh_common::id::NodeId;
 use wardmesh_common::space::Space;
 
 use crate::raft::consensus::{Consensus, HistoryError};
+use crate::raft::log_store::end_process;
 use crate::raft::rpc::{HistoryFile, HistoryName};
 use crate::replica::Replica;
 use crate::store::StoreError;
@@ -93,10 +94,18 @@ impl Backfill {
             Ok(extended) => extended,
             Err(cause) => {
                 tracing::warn!(%cause, "history cannot be fetched now");
-                if let BackfillError::Store(cause) = &cause
-                    && cause.is_damage()
-                {
-                    self.consensus.stop(cause.to_string());
+                match &cause {
+                    BackfillError::Store(own) if own.is_damage() => {
+                        self.replica.store().note_damage(own);
+                        self.consensus.stop(own.to_string());
+                    }
+                    // Whoever gave it, it is this node's disk that it could not be synced to.
+                    BackfillError::Store(own) | BackfillError::File { cause: own, .. }
+                        if own.is_of_the_disk() =>
+                    {
+                        end_process()(&own.to_string());
+                    }
+                    _ => {}
                 }
                 false
             }

@@ -55,7 +55,10 @@ pub fn run(
         for (done, said) in works.into_iter().zip(&mut said) {
             match done {
                 Ok(()) => *said = None,
-                Err(cause) if cause.is_damage() => return consensus.stop(cause.to_string()),
+                Err(cause) if cause.is_damage() => {
+                    replica.store().note_damage(&cause);
+                    return consensus.stop(cause.to_string());
+                }
                 Err(cause) if cause.is_of_the_disk() => fatal(&cause.to_string()),
                 // A snapshot that finds them lost would be fatal as well, at some later time.
                 Err(cause @ StoreError::RowsLost(_)) if space.level() > Level::Critical => {

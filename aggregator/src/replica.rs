@@ -155,7 +155,10 @@ impl<R: Rows> Machine for Replica<R> {
         self.store.restored(index);
         let mut current = self.state.write();
         self.facets.reset();
-        *current = state;
+        let before = std::mem::replace(&mut *current, state);
+        // Its rows are let go of while readers have the new ones.
+        drop(current);
+        drop(before);
         Ok(())
     }
 }

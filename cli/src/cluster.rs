@@ -100,9 +100,23 @@ fn init(
     if let Some(expect) = expect {
         body["expect"] = Value::from(expect);
     }
-    let founded = access.client().post("/api/v1/cluster/init", &body)?;
+    let founded = access.client().post("/api/v1/cluster/init", &body);
+    let founded = founded.inspect_err(|failure| {
+        if is_untold(failure) {
+            note("the cluster may be founded: ask the same node for the same again, before it is restarted");
+        }
+    })?;
     if access.output == Format::Table {
         note("the admin token is shown this once: keep it, and set WARDMESH_TOKEN to it");
     }
     Ok(output::thing(&founded, access.output, out)?)
+}
+
+/// Whether a change may have happened although its answer did not come.
+fn is_untold(failure: &Failure) -> bool {
+    match failure {
+        Failure::Broken { write, .. } => *write,
+        Failure::Problem(problem) => problem.code == "timed-out",
+        _ => false,
+    }
 }

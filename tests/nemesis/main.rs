@@ -21,13 +21,14 @@ mod report;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use wardmesh_tests::clients::Clients;
 use wardmesh_tests::ground::{Ground, Need};
 use wardmesh_tests::player::Player;
 use wardmesh_tests::rig::{Plan, Rig};
+use wardmesh_tests::stop;
 use wardmesh_tests::watch::Watch;
 
 use arguments::Arguments;
@@ -59,8 +60,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let stopped = Arc::new(AtomicBool::new(false));
-    stop_on_signals(Arc::clone(&stopped));
+    let stopped = stop::on_signals();
     match run(&arguments, &stopped) {
         Ok(report) => {
             report.print();
@@ -71,16 +71,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Ctrl-C and SIGTERM end the run in order, so that nothing is left behind.
-fn stop_on_signals(stopped: Arc<AtomicBool>) {
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(wardmesh_common::shutdown::signal());
-        eprintln!("stopping");
-        stopped.store(true, Ordering::Release);
-    });
 }
 
 fn run(arguments: &Arguments, stopped: &Arc<AtomicBool>) -> anyhow::Result<Report> {

@@ -26,6 +26,7 @@ use std::time::Instant;
 use wardmesh_tests::breach::Breach;
 use wardmesh_tests::ground::Ground;
 use wardmesh_tests::rig::{Plan, Rig};
+use wardmesh_tests::stop;
 use wardmesh_tests::watch::Watch;
 
 use scenario::{SCENARIOS, Scenario};
@@ -38,8 +39,7 @@ const EVENTS_PER_SECOND: u64 = 200;
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let stopped = Arc::new(AtomicBool::new(false));
-    stop_on_signals(Arc::clone(&stopped));
+    let stopped = stop::on_signals();
     let scratch = tempfile::tempdir().unwrap();
     let ground = Ground::survey(scratch.path()).on_loopback();
     let mut rows = Vec::new();
@@ -114,12 +114,4 @@ fn play(
     })?;
     anyhow::ensure!(!stopped.load(Ordering::Acquire), "stopped");
     Ok(rig.breaches.all())
-}
-
-fn stop_on_signals(stopped: Arc<AtomicBool>) {
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(wardmesh_common::shutdown::signal());
-        stopped.store(true, Ordering::Release);
-    });
 }

@@ -1,33 +1,32 @@
-//! The one source of chance of a run: SplitMix64 (Steele, Lea and Flood, 2014), forked for each part,
-//! so that a draw more in one place changes nothing elsewhere.
+//! The one source of chance of a run, forked for each part, so that a draw more in one place changes
+//! nothing elsewhere.
 
 use std::ops::Range;
 use std::time::Duration;
 
+use wardmesh_common::random::SplitMix64;
+
 /// A stream of chance.
 #[derive(Clone, Debug)]
-pub(crate) struct Dice(u64);
+pub(crate) struct Dice(SplitMix64);
 
 impl Dice {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(SplitMix64::new(seed))
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.draw()
     }
 
     /// A stream of its own, named so that two of them differ.
     pub(crate) fn fork(&self, name: u64) -> Self {
-        let mut fork = Self(self.0 ^ name.wrapping_mul(0xd6e8_feb8_6659_fd93));
-        Self(fork.next())
+        let name = name.wrapping_mul(0xd6e8_feb8_6659_fd93);
+        Self::new(SplitMix64::new(self.0.state() ^ name).draw())
     }
 
     pub(crate) fn below(&mut self, end: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
+        self.0.below(end)
     }
 
     pub(crate) fn between(&mut self, range: Range<u64>) -> u64 {

@@ -1,14 +1,16 @@
 //! Random choices that a seed repeats.
 
-/// A stream of numbers (SplitMix64).
+use wardmesh_common::random::SplitMix64;
+
+/// A stream of numbers.
 #[derive(Clone, Debug)]
-pub struct Draw(u64);
+pub struct Draw(SplitMix64);
 
 impl Draw {
     /// The stream of a seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(SplitMix64::new(seed))
     }
 
     /// A stream of its own for each name under a seed.
@@ -23,20 +25,17 @@ impl Draw {
 
     /// The next number.
     pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.draw()
     }
 
     /// A number below `end`, which is not 0.
     pub fn below(&mut self, end: usize) -> usize {
-        (self.number() % end.max(1) as u64) as usize
+        self.0.roll(end.max(1) as u64) as usize
     }
 
     /// A number from `low` up to `high`, both included.
     pub fn within(&mut self, low: u64, high: u64) -> u64 {
-        low + self.number() % (high - low + 1)
+        low + self.0.roll(high - low + 1)
     }
 
     /// Puts items in an order of its own.

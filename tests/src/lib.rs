@@ -27,6 +27,7 @@ pub mod register;
 pub mod rig;
 pub mod scan;
 pub mod shell;
+pub mod stop;
 pub mod verdict;
 pub mod volume;
 pub mod watch;

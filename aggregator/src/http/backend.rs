@@ -232,7 +232,7 @@ pub struct InitRequest {
 pub struct Founded {
     /// Its id.
     pub cluster: ClusterId,
-    /// The admin token: shown this once, kept nowhere.
+    /// The admin token: shown this once, and kept nowhere from then on.
     pub admin_token: String,
 }
 
@@ -258,6 +258,9 @@ pub enum InitError {
     /// The others were not reached in time: repeat.
     #[error("not all of the expected nodes were reached: {0}")]
     Unreachable(String),
+    /// It may have been founded or not: repeat the same on the same node, which still has the token.
+    #[error("it is not known whether the cluster was founded: {0}")]
+    Unknown(String),
 }
 
 /// One thing that has to hold.

@@ -7,7 +7,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use openraft::RPCTypes;
 use openraft::errors::{
     NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable,
 };
@@ -16,6 +15,8 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
+use openraft::type_config::TypeConfigExt as _;
+use openraft::{RPCTypes, StorageError};
 use wardmesh_common::id::NodeId;
 
 use super::rpc::{APPEND_LENGTH_MAX, Failure, Reply, Request};
@@ -164,6 +165,7 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let file = snapshot.snapshot.clone();
         let sending = self.peers.send_snapshot(&self.peer, vote, snapshot);
         let limit = option.hard_ttl();
         let sent = tokio::select! {
@@ -174,6 +176,10 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         match sent.unwrap_or(Err(CallError::TimedOut(limit))) {
             Ok(Reply::Snapshot(vote)) => Ok(SnapshotResponse::new(vote)),
             Ok(Reply::Failed(failure)) => {
+                // Where it is this node's own file that is damaged, no other try will do either.
+                file.check().await.map_err(|own| {
+                    StorageError::read_snapshot(None, TypeConfig::err_from_error(&own))
+                })?;
                 let why = format!("node {} did not take the snapshot: {failure}", self.target);
                 Err(StreamingError::Unreachable(Unreachable::from_string(why)))
             }

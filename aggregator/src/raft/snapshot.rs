@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
+use wardmesh_common::offload;
 
 use super::types::{LeaderId, LogId, Snapshot, SnapshotMeta};
 use super::{REPLACE, folder};
@@ -89,6 +90,22 @@ impl SnapshotFile {
     pub fn state(&self) -> io::Result<impl Read + use<>> {
         let (_, reader) = self.begin()?;
         Ok(reader)
+    }
+
+    /// Reads all of it.
+    ///
+    /// # Errors
+    /// `InvalidData` with file, offset and the way out where it is damaged; what else keeps it from
+    /// being read now is none.
+    pub async fn check(&self) -> io::Result<()> {
+        let file = self.clone();
+        let read = offload::run(move || io::copy(&mut file.state()?, &mut io::sink())).await;
+        match read.flatten() {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(io::Error::new(error.kind(), format!("{error}; {REPLACE}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn begin(&self) -> io::Result<(SnapshotMeta, Named<format::Reader<BufReader<Positioned>>>)> {

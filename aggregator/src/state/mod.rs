@@ -108,15 +108,7 @@ struct Core {
     clocks: BTreeMap<NodeId, ClockFault>,
 }
 
-record::record!(Core {
-    cluster,
-    key,
-    admin_token,
-    at,
-    findings_refused,
-    devices_refused,
-    clocks
-});
+record::record!(Core { cluster, key, admin_token, at, findings_refused, devices_refused, clocks });
 
 /// The device of an identity, and whether it is a router, which decides whose an address behind it is.
 #[derive(Clone, Copy, Debug)]

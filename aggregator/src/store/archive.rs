@@ -22,6 +22,7 @@ use crate::state::command::{Action, Command};
 mod adopt;
 mod file;
 mod format;
+mod suspect;
 mod writer;
 
 pub use adopt::FileName;
@@ -124,6 +125,7 @@ impl Archive {
             }
         }
         files.sort_by_key(|file| file.first);
+        suspect::look_at(folder)?;
         adopt::forget_useless(folder, &files)?;
         let overlap = files.windows(2).find(|pair| matches!(pair, [a, b] if b.first <= a.through));
         if let Some([_, file]) = overlap {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use wardmesh_common::space::is_full;
 
+use super::index::Missing;
+
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -62,6 +64,12 @@ pub enum StoreError {
         /// The first entry that it does not have.
         next: u64,
     },
+    /// The index lacks the rows of what was asked for, and is being fed them.
+    #[error(
+        "the query index of this node lacks entries {} to {} and is being fed again",
+        .0.from, .0.through
+    )]
+    Lacking(Missing),
     /// A committed entry cannot be read from the Raft log.
     #[error("entry {index} cannot be read from the log: {cause}")]
     Log {

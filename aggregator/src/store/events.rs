@@ -11,7 +11,7 @@ use wardmesh_common::wire::frame::{Frame, Schema};
 use wardmesh_common::wire::v1::{self, Batched};
 
 use super::archive::Archive;
-use super::index::Index;
+use super::index::{Index, Progress};
 use super::key::{Place, Subject};
 use super::query::{
     DeviceResolver, EVENTS_PER_PAGE_MAX, EventPage, EventQuery, EventRef, StoredEvent,
@@ -27,13 +27,15 @@ pub(super) const BATCHES_PER_PAGE_MAX: usize = 128;
 pub(super) const ROWS_PER_PAGE_MAX: usize = 65_536;
 
 /// The parts of a store that a scan reads.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Sources<'a> {
     pub(super) index: &'a Index,
     pub(super) archive: &'a Archive,
     pub(super) log: &'a dyn CommandLog,
     pub(super) devices: &'a dyn DeviceResolver,
     pub(super) history_from: u64,
+    /// How far the index was when the history's beginning was looked up.
+    pub(super) progress: Progress,
 }
 
 /// A command's bytes, wherever they are; `None` for an entry of Raft's own.
@@ -68,7 +70,7 @@ impl Sources<'_> {
 
 /// Answers one page.
 pub(super) fn page(sources: Sources<'_>, query: &EventQuery) -> Result<EventPage, StoreError> {
-    let progress = sources.index.progress();
+    let progress = &sources.progress;
     let page = EventPage {
         history_from: sources.history_from,
         indexed_below: progress.next,
@@ -84,8 +86,8 @@ pub(super) fn page(sources: Sources<'_>, query: &EventQuery) -> Result<EventPage
         first = first.max(sources.index.applied_from(&query.tenant, applied_at)?);
     }
     let from = from.max(Place { index: first, ordinal: 0 });
-    let mut scan = Scan::new(sources, query, page);
     let index = sources.index;
+    let mut scan = Scan::new(sources, query, page);
     index.visit(&query.tenant, subject(query).as_ref(), from, |index, batch| {
         scan.visit(index, &batch)
     })?;
@@ -259,13 +261,20 @@ pub(super) fn one(
     if index < sources.history_from {
         return Ok(None);
     }
+    let lacks = sources.progress.missing;
+    let lacks = lacks.filter(|missing| (missing.from..=missing.through).contains(&index));
     let query = EventQuery::all(tenant.clone(), 1);
+    let entries = sources.index;
     let mut scan = Scan::new(sources, &query, EventPage::default());
-    sources.index.visit(tenant, None, Place { index, ordinal }, |found, batch| {
+    entries.visit(tenant, None, Place { index, ordinal }, |found, batch| {
         if (found, batch.ordinal) == (index, ordinal) && position < batch.events {
             return scan.open(index, &batch, position).map(|_| ControlFlow::Break(()));
         }
         Ok(ControlFlow::Break(()))
     })?;
-    Ok(scan.page.events.pop())
+    match (scan.page.events.pop(), lacks) {
+        // That it is not found says nothing.
+        (None, Some(missing)) => Err(StoreError::Lacking(missing)),
+        (found, _) => Ok(found),
+    }
 }

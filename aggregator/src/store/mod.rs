@@ -43,6 +43,9 @@ use self::pending::Pending;
 /// How often a writer of the query index that is behind is asked again.
 const REFEED_POLL: Duration = Duration::from_millis(5);
 
+/// Old entries on their way to the query index: what is applied meanwhile finds room beside them.
+const FED_BELOW_MAX: usize = 256;
+
 /// The rows of one entry's applied batches, shared by index and archive.
 pub(crate) type Rows = Arc<[AppliedBatch]>;
 
@@ -177,6 +180,9 @@ impl Store {
     pub fn refeed(&self, missing: Missing, stop: &dyn Fn() -> bool) -> Result<(), StoreError> {
         for index in missing.from..=missing.through {
             if stop() {
+                // Those that were passed over had none: the next turn begins behind them.
+                let looked_through = index.checked_sub(1).filter(|last| *last >= missing.from);
+                looked_through.map(|last| self.index.try_refeed(last, &Rows::default()));
                 return Ok(());
             }
             let rows = self.rows(index)?;
@@ -218,6 +224,7 @@ impl Store {
         else {
             return Ok(false);
         };
+        let mut fed = 0;
         for index in (file.first..=last).rev() {
             if stop() {
                 return Ok(false);
@@ -225,6 +232,11 @@ impl Store {
             let rows = self.archive.rows(index)?.unwrap_or_default();
             if !rows.is_empty() {
                 self.index.feed_below(index, rows);
+                fed += 1;
+            }
+            if fed == FED_BELOW_MAX {
+                self.index.flush();
+                fed = 0;
             }
         }
         self.index.extend_to(file.first);
@@ -306,7 +318,10 @@ impl Store {
         devices: &'a dyn DeviceResolver,
     ) -> Sources<'a> {
         let (index, archive) = (&self.index, &self.archive);
-        Sources { index, archive, log, devices, history_from: self.history_from(log) }
+        // At one moment: a snapshot that is restored meanwhile moves both.
+        let progress = index.progress();
+        let history_from = history_from(archive, log.first()).max(progress.from);
+        Sources { index, archive, log, devices, history_from, progress }
     }
 
     /// A peer wants to fetch entries through `index`, which are to be archived soon.
@@ -336,6 +351,14 @@ impl Store {
     #[must_use]
     pub fn archive(&self) -> &Archive {
         &self.archive
+    }
+
+    /// Keeps in mind over a restart what was found damaged, so that the next start looks at it before
+    /// the node serves again.
+    pub fn note_damage(&self, cause: &StoreError) {
+        if let StoreError::Corrupt { path, .. } = cause {
+            self.archive.suspect(path);
+        }
     }
 
     /// What lies on disk.

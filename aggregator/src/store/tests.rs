@@ -14,6 +14,8 @@ use super::archive::{FileName, Retention};
 use super::fixture::{Dice, Fleet, device, resolve, tenant};
 use super::*;
 
+mod lacking;
+
 const SMALL_FILE_BYTES: u64 = 16_384;
 
 fn open(folder: &Path, next: u64) -> (Store, Rebuild) {

@@ -1,30 +1,29 @@
-//! SplitMix64: the generator's only source of chance.
+//! The generator's only source of chance: streams that are named by keys.
 //!
-//! Our own, since the bytes of a capture are a promise: the same seed gives the same file with
-//! every release of every dependency. Not for secrets.
+//! The bytes of a capture are a promise: the same seed gives the same file with every release.
 
-/// 2^64 divided by the golden ratio: the step of SplitMix64 (Steele, Lea, Flood 2014).
-const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+use wardmesh_common::random::SplitMix64;
+use wardmesh_common::random::split_mix::{STEP, mix};
 
 /// A stream of numbers that its key alone decides.
 #[derive(Clone, Debug)]
-pub(super) struct Rng(u64);
+pub(super) struct Rng(SplitMix64);
 
 impl Rng {
     /// The stream of this key; keys that differ in any part give unrelated streams.
     pub(super) fn keyed(parts: &[u64]) -> Self {
-        Self(parts.iter().fold(STEP, |state, part| mix(state ^ part).wrapping_add(STEP)))
+        let fold = |state: u64, part: &u64| mix(state ^ part).wrapping_add(STEP);
+        Self(SplitMix64::new(parts.iter().fold(STEP, fold)))
     }
 
     /// The next number.
     pub(super) fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(STEP);
-        mix(self.0)
+        self.0.draw()
     }
 
     /// A number under `bound`; zero where the bound is zero.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.draw()) * u128::from(bound)) >> 64) as u64
+        self.0.below(bound)
     }
 
     /// A number from `low` up to, not including, `high`.
@@ -48,12 +47,6 @@ impl Rng {
     }
 }
 
-fn mix(value: u64) -> u64 {
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
-}
-
 /// A text as part of a key.
 pub(super) fn text_key(text: &str) -> u64 {
     fnv(text.as_bytes())
@@ -68,14 +61,6 @@ pub(super) fn fnv(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn is_splitmix64() {
-        // The first outputs of the reference implementation from state 0.
-        let mut rng = Rng(0);
-        assert_eq!(rng.draw(), 0xe220_a839_7b1d_cdaf);
-        assert_eq!(rng.draw(), 0x6e78_9e6a_a1b9_65f4);
-    }
 
     #[test]
     fn stays_in_range() {

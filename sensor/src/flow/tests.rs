@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wardmesh_common::event::{Event, EventKind};
 use wardmesh_common::net::MacAddress;
+use wardmesh_common::random::SplitMix64;
 use wardmesh_common::time::Timestamp;
 
 use super::*;
@@ -96,16 +97,16 @@ pub(crate) fn toy(kind: u8, text: &str) -> Vec<u8> {
     bytes
 }
 
-/// A deterministic generator of numbers (splitmix64).
-pub(crate) struct Numbers(pub(crate) u64);
+/// Numbers that a seed repeats.
+pub(crate) struct Numbers(SplitMix64);
 
 impl Numbers {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(SplitMix64::new(seed))
+    }
+
     pub(crate) fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((x ^ (x >> 31)) % end as u64) as usize
+        self.0.roll(end as u64) as usize
     }
 }
 

@@ -46,7 +46,10 @@ kinds! {
         "The cluster understood the command and refused it. The member 'detail' says what is in the way.";
     ALREADY_INITIALISED = 409 "already-initialised", "The cluster exists already",
         "'cluster init' founds a cluster once. A node that belongs to one keeps to it; the admin token \
-         was shown when it was founded and is kept nowhere.";
+         was shown when it was founded and is kept nowhere. Where it was never shown, since an init ended \
+         without an answer, ask for the same again on the node that was asked then: as long as that one \
+         has not been restarted, it shows the token. Else only the nodes' own hosts have access, which \
+         need no token; for a new one, empty the volumes of all nodes and found the cluster again.";
     CHANGE_UNDER_WAY = 409 "change-under-way", "Another change of the members is under way",
         "The members are changed one at a time. Repeat it when the other change is done: \
          'wardmesh cluster members' shows how all stand.";
@@ -90,6 +93,10 @@ kinds! {
     NOT_INITIALISED = 503 "not-initialised", "There is no cluster yet",
         "The nodes run but no cluster was founded. Do so once, on one node: 'wardmesh cluster init', \
          or POST /api/v1/cluster/init from its host.";
+    FOUNDING_UNKNOWN = 503 "founding-unknown", "Whether the cluster was founded is not known",
+        "The members are written down, but no answer to the cluster's first command came in time: it may \
+         take effect or not. Ask the same node for the same again, before it is restarted. It proposes the \
+         same once more, and shows the admin token when it is certain that it holds.";
     TOO_STALE = 503 "too-stale", "The answer would be older than you allow",
         "The leader was last heard longer ago than max_staleness. Ask another node, or allow more.";
     TIMED_OUT = 503 "timed-out", "It took too long",

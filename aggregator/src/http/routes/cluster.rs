@@ -233,7 +233,12 @@ struct ClusterFounded {
     admin_token: String,
 }
 
-/// Founds the cluster: once, on one node. Never happens by itself.
+/// What to do where a cluster is there and nobody has its admin token.
+const NO_TOKEN: &str = "If its admin token was never shown: a node on which an init ended without an \
+    answer shows it when it is asked for the same again before it is restarted.";
+
+/// Founds the cluster: once, on one node. Never happens by itself. Where no answer came, the same
+/// request to the same node is safe.
 #[utoipa::path(post, path = "/cluster/init", tag = "cluster", request_body = NewCluster,
     responses((status = 201, body = ClusterFounded),
         (status = "default", body = ProblemBody, content_type = "application/problem+json")))]
@@ -247,8 +252,14 @@ async fn init(
     let founded = api.backend.initialise(request).await.map_err(|error| {
         let detail = format!("{error}.");
         match error {
-            InitError::Exists { .. } => Problem::new(&kinds::ALREADY_INITIALISED, detail),
+            InitError::Exists { .. } => {
+                Problem::new(&kinds::ALREADY_INITIALISED, detail).hint(NO_TOKEN)
+            }
             InitError::Refused(_) => Problem::new(&kinds::REFUSED, detail),
+            InitError::Unknown(_) => {
+                let problem = Problem::new(&kinds::FOUNDING_UNKNOWN, detail).retry_after(RETRY);
+                problem.hint("Ask this node for the same again, before it is restarted.")
+            }
             InitError::Unreachable(_) => {
                 Problem::new(&kinds::UNAVAILABLE, detail).retry_after(RETRY)
             }

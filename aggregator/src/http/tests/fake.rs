@@ -193,6 +193,8 @@ impl Backend for Fake {
             Err(InitError::Exists { cluster: Some(cluster) })
         } else if request.expect == Some(9) {
             Err(InitError::Unreachable("3 of 9".to_owned()))
+        } else if request.expect == Some(8) {
+            Err(InitError::Unknown("no answer in time".to_owned()))
         } else {
             Ok(Founded { cluster, admin_token: TOKEN.to_owned() })
         };

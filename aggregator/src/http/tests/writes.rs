@@ -74,8 +74,13 @@ async fn the_cluster_is_founded_once() {
     assert_eq!(answer.header("cache-control"), "no-store");
     let answer = client.post("/api/v1/cluster/init", r#"{"expect":9}"#).await;
     answer.is_problem(503, "unavailable");
+    let answer = client.post("/api/v1/cluster/init", r#"{"expect":8}"#).await;
+    let problem = answer.is_problem(503, "founding-unknown");
+    assert!(problem["hint"].as_str().unwrap().contains("the same again"), "{}", answer.text);
     let (client, _) = Client::of(fake());
-    client.post("/api/v1/cluster/init", "{}").await.is_problem(409, "already-initialised");
+    let answer = client.post("/api/v1/cluster/init", "{}").await;
+    let problem = answer.is_problem(409, "already-initialised");
+    assert!(problem["hint"].as_str().unwrap().contains("never shown"), "{}", answer.text);
 }
 
 #[tokio::test]

@@ -61,10 +61,8 @@ pub enum InitError {
     /// Consensus did not take the membership.
     #[error("the members could not be written down: {0}")]
     Refused(String),
-    /// The members are written down, the first command is not: the same call goes on from there.
-    #[error(
-        "the cluster has its members, but its first command is missing: {0}; ask for the same again"
-    )]
+    /// The members are written down, the first command may be or not: the same call goes on from there.
+    #[error("the cluster has its members, but no answer to its first command: {0}")]
     NotFounded(#[from] Unavailable),
 }
 
@@ -79,7 +77,8 @@ impl Consensus {
     /// `seeds`, and proposes `found` as its first command. Without seeds this node's own is taken.
     ///
     /// Where an earlier call ended with [`InitError::NotFounded`], its members are the cluster's
-    /// already: then only the command is proposed, under the cluster's id of that call.
+    /// already: then only the command is proposed, under the cluster's id of that call. With the same
+    /// admin token in it, it does not matter which of the two is applied.
     ///
     /// # Errors
     /// [`InitError`]; nothing has changed anywhere unless it is [`InitError::NotFounded`].

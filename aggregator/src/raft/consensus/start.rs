@@ -84,12 +84,12 @@ impl Consensus {
         machine: Arc<dyn Machine>,
     ) -> Result<Arc<Self>, StartError> {
         let cluster = cluster(&settings)?;
-        let (log, snapshots) = open(&settings).await?;
+        let (standing, log, snapshots) = open(&settings).await?;
         machine.attach(log.clone());
         let endpoint = server::bind(settings.raft_listen, &settings.identity)?;
         let peers = Peers::new(settings.node_id, cluster.clone(), &settings.identity)?;
         let parts = Parts { storage: log.clone(), log, snapshots, peers };
-        let mut consensus = Self::over(settings, parts, machine).await?;
+        let mut consensus = Self::begin(settings, standing, parts, machine).await?;
         let serving = server::run(endpoint.clone(), cluster, Arc::clone(&consensus.node));
         consensus.tasks.push(tokio::spawn(serving));
         consensus.endpoint = Some(endpoint);
@@ -106,9 +106,21 @@ impl Consensus {
         parts: Parts<L>,
         machine: Arc<dyn Machine>,
     ) -> Result<Self, StartError> {
+        let (data, node_id) = (settings.data.clone(), settings.node_id);
+        let standing = offload::run(move || stand(&data, node_id)).await;
+        let failed = |cause| StartError::Storage { what: "marks", cause };
+        Self::begin(settings, standing.map_err(failed)??, parts, machine).await
+    }
+
+    async fn begin<L: RaftLogStorage<TypeConfig>>(
+        settings: Settings,
+        standing: Standing,
+        parts: Parts<L>,
+        machine: Arc<dyn Machine>,
+    ) -> Result<Self, StartError> {
         let Parts { storage, log, snapshots, peers } = parts;
         let config = Arc::new(settings.config(&cluster(&settings)?)?);
-        let standing = Arc::new(stand(&settings).await?);
+        let standing = Arc::new(standing);
         let peers = Arc::new(peers.standing(Arc::clone(&standing)));
         let clock = Arc::new(StampClock::new());
         let observed = Observed { machine, clock: Arc::clone(&clock), standing };
@@ -174,28 +186,28 @@ fn cluster(settings: &Settings) -> Result<String, StartError> {
     }
 }
 
-/// To which cluster the volume was admitted.
-async fn stand(settings: &Settings) -> Result<Standing, StartError> {
-    let (data, node_id) = (settings.data.clone(), settings.node_id);
-    let opened = offload::run(move || Standing::open(&data, node_id)).await.flatten();
+/// To which cluster the volume was admitted. Blocking.
+fn stand(data: &Path, node_id: NodeId) -> Result<Standing, StartError> {
     let failed = |cause| StartError::Storage { what: "marks", cause };
-    opened.map_err(failed)?.map_err(StartError::Removed)
+    Standing::open(data, node_id).map_err(failed)?.map_err(StartError::Removed)
 }
 
-async fn open(settings: &Settings) -> Result<(LogStore, Arc<Snapshots>), StartError> {
+/// What a volume holds.
+type Opened = (Standing, LogStore, Arc<Snapshots>);
+
+async fn open(settings: &Settings) -> Result<Opened, StartError> {
     let settings = settings.clone();
     let opening = tokio::task::spawn_blocking(move || open_blocking(&settings));
     let ended = |cause| StartError::Storage { what: "log", cause: io::Error::other(cause) };
     opening.await.unwrap_or_else(|cause| Err(ended(cause)))
 }
 
-fn open_blocking(settings: &Settings) -> Result<(LogStore, Arc<Snapshots>), StartError> {
+fn open_blocking(settings: &Settings) -> Result<Opened, StartError> {
     let Settings { data, node_id, space, .. } = settings;
     volume::claim(data, *node_id)?;
     let failed = |what| move |cause| StartError::Storage { what, cause };
     // Who was removed opens and binds nothing.
-    let standing = Standing::open(data, *node_id).map_err(failed("marks"))?;
-    let standing = standing.map_err(StartError::Removed)?;
+    let standing = stand(data, *node_id)?;
     let folder = data.join("raft/log");
     let refused = |why: Option<String>| why.map_or(Ok(()), |why| Err(StartError::Lost(why)));
     refused(standing.lost_log(&folder).map_err(failed("log"))?)?;
@@ -205,7 +217,7 @@ fn open_blocking(settings: &Settings) -> Result<(LogStore, Arc<Snapshots>), Star
     let folder = data.join("raft/snapshots");
     let snapshots = Snapshots::open(&folder).map_err(failed("snapshots"))?;
     refused(lost_snapshot(&log, &snapshots, &folder))?;
-    Ok((log, Arc::new(snapshots)))
+    Ok((standing, log, Arc::new(snapshots)))
 }
 
 /// Why a log must not be gone on with whose beginning was purged for a snapshot that is not here: the

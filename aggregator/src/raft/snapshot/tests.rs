@@ -183,6 +183,21 @@ fn every_flipped_bit_and_every_missing_byte_is_refused_by_name() {
     }
 }
 
+#[tokio::test]
+async fn a_sender_finds_the_damage_of_its_own_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let snapshot = open(&folder).write(&meta(9), &Written(numbers())).unwrap().snapshot;
+    snapshot.check().await.unwrap();
+    let mut bytes = fs::read(&snapshot.path).unwrap();
+    bytes[format::BLOCK_LENGTH + 5_000] ^= 1;
+    fs::write(&snapshot.path, &bytes).unwrap();
+    let error = snapshot.check().await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    for named in [snapshot.path.to_str().unwrap(), "byte", "cluster replace"] {
+        assert!(error.to_string().contains(named), "{error}");
+    }
+}
+
 #[test]
 fn damage_is_located_to_its_block() {
     let folder = tempfile::tempdir().unwrap();

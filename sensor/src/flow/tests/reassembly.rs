@@ -104,7 +104,7 @@ fn the_first_copy_of_a_byte_wins() {
 #[test]
 fn any_segmentation_gives_the_same_messages() {
     for seed in 0..300 {
-        let mut numbers = Numbers(seed);
+        let mut numbers = Numbers::new(seed);
         let count = 1 + numbers.below(30);
         let texts: Vec<String> =
             (0..count).map(|n| format!("{n}-{}", "y".repeat(numbers.below(200)))).collect();
@@ -168,7 +168,7 @@ fn a_hole_is_waited_for_within_limits() {
 #[test]
 fn loss_costs_only_the_messages_that_it_hits() {
     for seed in 0..200 {
-        let mut numbers = Numbers(seed);
+        let mut numbers = Numbers::new(seed);
         let texts: Vec<String> =
             (0..40).map(|n| format!("{n}-{}", "y".repeat(numbers.below(300)))).collect();
         let mut table = Table::new();

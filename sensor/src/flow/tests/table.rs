@@ -130,7 +130,7 @@ fn another_key_or_run_changes_nothing() {
             key,
             Limits { flows_max: 50, held_bytes_max: 100_000 },
         );
-        let mut numbers = Numbers(1);
+        let mut numbers = Numbers::new(1);
         for _ in 0..3_000 {
             let client = (numbers.below(90) as u8, 1_024);
             table.wait(numbers.below(3) as u64);
@@ -155,7 +155,7 @@ fn a_flow_costs_what_the_limits_say() {
 fn hostile_packets_are_all_counted_and_none_is_held_for_ever() {
     let limits = Limits { flows_max: 40, held_bytes_max: 200_000 };
     for seed in 0..20 {
-        let (mut table, mut numbers) = (Table::with(limits), Numbers(seed));
+        let (mut table, mut numbers) = (Table::with(limits), Numbers::new(seed));
         let count = 4_000;
         for _ in 0..count {
             let ends = ((numbers.below(4) as u8, 1_000 + numbers.below(8) as u16), SERVER);

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use wardmesh_common::random::SplitMix64;
+
 use super::*;
 
 /// Runs; `WARDMESH_SEED=N` runs that one alone.
@@ -16,19 +18,6 @@ const IMAGES: usize = 2;
 
 /// What a disk writes or loses at once.
 const BLOCK: usize = 4096;
-
-/// SplitMix64 (Steele et al., 2014).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-}
 
 /// Files by their path within the spool.
 type Files = BTreeMap<std::path::PathBuf, Vec<u8>>;
@@ -51,7 +40,7 @@ fn files(folder: &Path) -> Files {
 
 /// What a power cut leaves of `now`, where `synced` was on disk: of each block the old or the new, of a
 /// file that grew any length, of a new or removed file either.
-fn image(dice: &mut Dice, synced: &Files, now: &Files) -> Files {
+fn image(dice: &mut SplitMix64, synced: &Files, now: &Files) -> Files {
     let mut image = Files::new();
     let names: BTreeSet<_> = synced.keys().chain(now.keys()).collect();
     for name in names {
@@ -69,7 +58,7 @@ fn image(dice: &mut Dice, synced: &Files, now: &Files) -> Files {
     image
 }
 
-fn mixed(dice: &mut Dice, old: &[u8], new: &[u8]) -> Vec<u8> {
+fn mixed(dice: &mut SplitMix64, old: &[u8], new: &[u8]) -> Vec<u8> {
     let grown = new.len().saturating_sub(old.len());
     let mut left = new.to_vec();
     if grown > 0 {
@@ -105,7 +94,7 @@ fn opened(image: &Files) -> Vec<String> {
 }
 
 struct Run {
-    dice: Dice,
+    dice: SplitMix64,
     folder: tempfile::TempDir,
     spool: Spool,
     offered: Vec<String>,
@@ -120,7 +109,7 @@ impl Run {
         let spool = open(&folder.path().join("spool"), 7);
         let synced = files(&folder.path().join("spool"));
         let (offered, promised, acked) = (Vec::new(), 0, 0);
-        Self { dice: Dice(seed), folder, spool, offered, promised, acked, synced }
+        Self { dice: SplitMix64::new(seed), folder, spool, offered, promised, acked, synced }
     }
 
     fn step(&mut self) {

@@ -8,6 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use wardmesh_common::random::SplitMix64;
+
 use super::*;
 
 /// Runs; `WARDMESH_SEED=N` runs that one alone.
@@ -22,16 +24,16 @@ const IMAGES: usize = 1;
 /// A chunk file's size: a few entries.
 const CHUNK: usize = 2 << 10;
 
-/// SplitMix64 (Steele et al., 2014).
-struct Dice(u64);
+/// Chance that a seed repeats.
+struct Dice(SplitMix64);
 
 impl Dice {
+    fn new(seed: u64) -> Self {
+        Self(SplitMix64::new(seed))
+    }
+
     fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
+        self.0.roll(sides)
     }
 
     fn up_to(&mut self, least: usize, most: usize) -> usize {
@@ -160,7 +162,7 @@ impl Run {
         let store = Some(open_small(folder.path()).unwrap());
         let synced = files(folder.path());
         let since = vec![Held::default()];
-        Self { dice: Dice(seed), folder, store, synced, since, term: 1 }
+        Self { dice: Dice::new(seed), folder, store, synced, since, term: 1 }
     }
 
     fn held(&self) -> Held {
@@ -316,7 +318,7 @@ async fn a_power_cut_at_any_moment_loses_nothing_that_was_acknowledged() {
 
 #[test]
 fn an_image_keeps_what_was_synced_and_tears_the_rest() {
-    let mut dice = Dice(1);
+    let mut dice = Dice::new(1);
     let one = |bytes: &[u8]| Files::from([("r-0.wal".to_owned(), bytes.to_vec())]);
     let (synced, now) = (one(&[1; 100]), one(&[[1; 100], [2; 100]].concat()));
     let images: Vec<Files> = (0..200).map(|_| image(&mut dice, &synced, &now)).collect();
