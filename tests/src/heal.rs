@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 /// Without an acknowledgement after a kill of the leader alone: twice what the design allows (N1).
 pub const GAP_MAX: Duration = Duration::from_secs(10);
 
@@ -35,20 +37,27 @@ pub fn ready(took: Duration) -> Result<(), String> {
     if late { Err(what()) } else { Ok(()) }
 }
 
-/// A node, by place, has the whole history: runs are too short for the retention to remove any of it.
+/// A node, by place, has the whole history and shows all of it, by the `meta` of a page of its events:
+/// runs are too short for the retention to remove any.
 ///
 /// # Errors
 /// The complaint.
-pub fn whole(node: usize, history_from: Option<u64>) -> Result<(), String> {
-    match history_from {
-        Some(from) if from <= HISTORY_BEGIN => Ok(()),
-        Some(from) => Err(format!("node {} has its history from index {from} only", node + 1)),
-        None => Err(format!("node {} does not say from where it has its history", node + 1)),
+pub fn whole(node: usize, meta: &Value) -> Result<(), String> {
+    let node = node + 1;
+    match meta["history_from"].as_u64() {
+        Some(from) if from > HISTORY_BEGIN => {
+            Err(format!("node {node} has its history from {from}"))
+        }
+        Some(_) if meta["missing"].is_null() => Ok(()),
+        Some(_) => Err(format!("node {node} leaves out {}", meta["missing"])),
+        None => Err(format!("node {node} does not say from where it has its history")),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -56,7 +65,14 @@ mod tests {
         let second = Duration::from_secs(1);
         assert!(resumed(GAP_MAX).is_ok() && resumed(GAP_MAX + second).is_err());
         assert!(ready(READY_MAX).is_ok() && ready(READY_MAX + second).is_err());
-        let whole = |from| whole(0, from).is_ok();
-        assert_eq!([Some(0), Some(1), Some(2), None].map(whole), [true, true, false, false]);
+        for (meta, is_whole) in [
+            (json!({ "history_from": 0 }), true),
+            (json!({ "history_from": 1 }), true),
+            (json!({ "history_from": 2 }), false),
+            (json!({ "history_from": 1, "missing": { "from": 7, "through": 9 } }), false),
+            (Value::Null, false),
+        ] {
+            assert_eq!(whole(0, &meta).is_ok(), is_whole, "{meta}");
+        }
     }
 }

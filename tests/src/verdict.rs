@@ -87,7 +87,7 @@ pub fn backfill(rig: &Rig) -> anyhow::Result<Duration> {
     let path = "/api/v1/events?limit=1&consistency=local";
     let whole = |node: usize| {
         let page = rig.door(node).json(path);
-        heal::whole(node, page.and_then(|page| page["meta"]["history_from"].as_u64()))
+        heal::whole(node, &page.unwrap_or_default()["meta"])
     };
     while (0..NODES).any(|node| whole(node).is_err()) && begun.elapsed() < BACKFILL_WITHIN {
         rig.rest(Duration::from_millis(200))?;
