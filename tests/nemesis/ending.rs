@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use wardmesh_tests::breach::Invariant;
 use wardmesh_tests::clients::Clients;
-use wardmesh_tests::register::{Operation, What, check};
+use wardmesh_tests::register::check;
 use wardmesh_tests::rig::{NODES, Rig};
 use wardmesh_tests::verdict::{Found, agree, backfill, compare, drain};
 use wardmesh_tests::watch::Watch;
+use wardmesh_tests::worth::Outcomes;
 
 /// Memory that a node may have gained over its baseline beside as much again, KiB: its state and
 /// indexes are larger at the end.
@@ -29,8 +30,8 @@ pub(crate) struct Weight {
 #[derive(Debug, Default)]
 pub(crate) struct Ending {
     pub(crate) found: Found,
-    /// Operations on the register, and changes among them.
-    pub(crate) register: (usize, usize),
+    /// What came of the operations on the register.
+    pub(crate) register: Outcomes,
     pub(crate) drained: Duration,
     pub(crate) agreed: Duration,
     pub(crate) weights: Vec<(Weight, Weight)>,
@@ -57,9 +58,7 @@ impl Ending {
         baseline: &[Weight],
     ) -> anyhow::Result<Self> {
         let history = clients.history();
-        let changed = |one: &&Operation| matches!(one.what, What::Changed(..));
-        let changes = history.iter().filter(changed).count();
-        let mut ending = Self { register: (history.len(), changes), ..Self::default() };
+        let mut ending = Self { register: Outcomes::of(&history), ..Self::default() };
         for fault in check(&history) {
             rig.breaches.note(Invariant::NotLinearizable, fault);
         }

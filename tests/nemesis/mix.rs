@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use wardmesh_tests::breach::Invariant;
 use wardmesh_tests::draw::Draw;
+use wardmesh_tests::heal;
 use wardmesh_tests::rig::Rig;
 use wardmesh_tests::watch::Watch;
 
@@ -19,13 +20,23 @@ pub(crate) const KILL_EVERY: Duration = Duration::from_secs(20);
 /// Between two other faults.
 const BREATH: Duration = Duration::from_millis(1_000);
 
-/// How long after a kill its gap is looked for.
+/// How long after a kill amid other faults its gap is looked for.
 const GAP_SPAN: Duration = Duration::from_secs(10);
+
+/// How long after a kill that is to be alone all other faults are kept away at most: until its gap is
+/// too long beyond doubt.
+const ALONE_MAX: Duration = heal::GAP_MAX.saturating_add(Duration::from_secs(1));
+
+/// The first turn of a fault is drawn from so many, so that a short run does not always have the first
+/// variant of each: a multiple of all numbers of variants there are, 2, 3 and 5.
+const TURNS: usize = 30;
 
 /// A kill of the leader.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kill {
     at: Instant,
+    /// For how long its gap is looked for.
+    span: Duration,
     /// Nothing else was wrong meanwhile.
     pub(crate) alone: bool,
 }
@@ -62,7 +73,7 @@ impl<'a> Mix<'a> {
     pub(crate) fn gaps(&self, alone: bool) -> Vec<Duration> {
         let kills = self.kills.lock().unwrap();
         let wanted = kills.iter().filter(|kill| kill.alone || !alone);
-        let mut gaps: Vec<_> = wanted.map(|kill| self.watch.gap(kill.at, GAP_SPAN)).collect();
+        let mut gaps: Vec<_> = wanted.map(|kill| self.watch.gap(kill.at, kill.span)).collect();
         gaps.sort_unstable();
         gaps
     }
@@ -91,7 +102,8 @@ impl<'a> Mix<'a> {
             while Instant::now() < due + KILL_EVERY {
                 let at = Instant::now();
                 if self.strike(LEADER_KILL, &mut draw)? {
-                    self.kills.lock().unwrap().push(Kill { at, alone });
+                    let span = if alone { self.judge_alone(at)? } else { GAP_SPAN };
+                    self.kills.lock().unwrap().push(Kill { at, span, alone });
                     break;
                 }
                 self.rig.rest(Duration::from_millis(100))?;
@@ -100,6 +112,18 @@ impl<'a> Mix<'a> {
             due += KILL_EVERY;
         }
         Ok(())
+    }
+
+    /// Waits until acknowledgements come again, and judges how long that took; gives the time that it
+    /// looked at, in which nothing else was wrong.
+    fn judge_alone(&self, kill: Instant) -> anyhow::Result<Duration> {
+        let mended = Instant::now();
+        while !self.watch.acked_since(mended) && kill.elapsed() < ALONE_MAX {
+            self.rig.rest(Duration::from_millis(50))?;
+        }
+        let span = kill.elapsed();
+        self.rig.breaches.expect(Invariant::NotHealed, heal::resumed(self.watch.gap(kill, span)));
+        Ok(span)
     }
 
     /// Keeps all other faults away, once the one that is under way has ended.
@@ -150,7 +174,8 @@ impl<'a> Mix<'a> {
     }
 
     fn strike(&self, fault: &'static Fault, draw: &mut Draw) -> anyhow::Result<bool> {
-        let turn = usize::try_from(self.count(fault.id))?;
+        let first = Draw::of(self.arguments.seed, fault.id).below(TURNS);
+        let turn = first + usize::try_from(self.count(fault.id))?;
         let at = Instant::now();
         let mut blow = Blow { rig: self.rig, watch: self.watch, draw, turn };
         match (fault.strike)(&mut blow) {

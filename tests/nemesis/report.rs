@@ -8,6 +8,7 @@ use wardmesh_tests::breach::{Breach, Invariant};
 use wardmesh_tests::rig::Rig;
 use wardmesh_tests::verdict::Found;
 use wardmesh_tests::watch::Watch;
+use wardmesh_tests::worth;
 
 use crate::arguments::Arguments;
 use crate::ending::Ending;
@@ -22,9 +23,6 @@ const EVENTS_PER_SECOND_MIN: u64 = 1_000;
 
 /// The longest time that a round of all other faults takes, seconds: each comes once in it.
 const ROUND_SECONDS: u64 = 165;
-
-/// Changes of the register a minute, without which reads prove little.
-const CHANGES_PER_MINUTE_MIN: u64 = 20;
 
 /// One line of the table.
 struct Row {
@@ -105,11 +103,8 @@ impl Report {
                 why.push(format!("{} happened {} times, {least} are due", row.id, row.count));
             }
         }
-        let changes = self.ending.register.1 as u64;
-        if changes < self.arguments.minutes * CHANGES_PER_MINUTE_MIN {
-            why.push(format!("the register was changed {changes} times only"));
-        }
         let Ran { ran, calm, mixed } = self.ran;
+        why.extend(worth::void(ran, self.reads.0, self.ending.register));
         if mixed < THROUGHPUT_MIN * calm {
             why.push(format!("{mixed:.0} events/s under faults, {calm:.0} before"));
         }
@@ -137,7 +132,7 @@ impl Report {
         println!("gap after a kill of the leader alone: {}", percentiles(&self.gaps_alone));
         println!("gap after any kill of the leader: {}", percentiles(&self.gaps));
         println!("linearizable reads: {} answered, {} refused", self.reads.0, self.reads.1);
-        println!("register: {} operations, {} of them changes", register.0, register.1);
+        println!("register: {} operations, {register:?}", register.all());
         println!("drained in {drained:.1?}, agreed after {agreed:.1?}");
         for (node, (before, after)) in weights.iter().enumerate() {
             println!("node {}: {before:?} then {after:?}", node + 1);

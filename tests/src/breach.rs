@@ -39,6 +39,8 @@ pub enum Invariant {
     ServesDamaged,
     /// Something that is not admissible was admitted.
     Admitted,
+    /// What people must be told of was not reported.
+    Unreported,
 }
 
 /// One breach.
@@ -70,6 +72,13 @@ impl Breaches {
             eprintln!("!!! RED: {breach}");
         }
         all.push(breach);
+    }
+
+    /// Notes what does not hold.
+    pub fn expect(&self, invariant: Invariant, held: Result<(), String>) {
+        if let Err(what) = held {
+            self.note(invariant, what);
+        }
     }
 
     /// Those found so far.

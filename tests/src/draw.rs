@@ -13,6 +13,16 @@ impl Draw {
         Self(SplitMix64::new(seed))
     }
 
+    /// A stream of its own for each name under a seed.
+    #[must_use]
+    pub fn of(seed: u64, name: &str) -> Self {
+        let mut mixed = Self::new(seed);
+        for byte in name.bytes() {
+            mixed = Self::new(mixed.number() ^ u64::from(byte));
+        }
+        mixed
+    }
+
     /// The next number.
     pub fn number(&mut self) -> u64 {
         self.0.draw()
@@ -39,6 +49,17 @@ impl Draw {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_name_begins_anywhere_under_some_seed() {
+        for name in ["N4", "N15", "N18", "N21"] {
+            let begins: std::collections::BTreeSet<usize> =
+                (1..=40).map(|seed| Draw::of(seed, name).below(60) % 5).collect();
+            assert_eq!(begins.len(), 5, "{name}: {begins:?}");
+        }
+        assert_ne!(Draw::of(7, "N4").number(), Draw::of(7, "N5").number());
+        assert_eq!(Draw::of(7, "N4").number(), Draw::of(7, "N4").number());
+    }
 
     #[test]
     fn the_same_seed_gives_the_same_order() {

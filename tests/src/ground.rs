@@ -5,8 +5,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use wardmesh_common::clock;
+
 use crate::network::{Cut, Network};
 use crate::volume::Volume;
+
+/// Seconds of a year: a jump that nothing else explains.
+const YEAR: u64 = 365 * 86_400;
+
+/// Seconds that a probe may take.
+const PROBE_OFF_MAX: u64 = 60;
 
 /// Something that a fault may need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +63,7 @@ impl Ground {
             nft: network.is_ok_and(|network| network.cut(0, &[1], Cut::Both).is_ok()),
             loops: shuts_down(scratch),
             strace: attaches(),
-            faketime: faketime(),
+            faketime: faketime(scratch),
         }
     }
 
@@ -86,22 +94,26 @@ impl Ground {
     /// Variables under which a process takes its time from a file: an offset such as `-3600s`.
     #[must_use]
     pub fn clock_of(&self, file: &Path) -> Vec<OsString> {
-        let Some(library) = &self.faketime else { return Vec::new() };
-        let variable = |name: &str, path: &Path| {
-            let mut word = OsString::from(name);
-            word.push("=");
-            word.push(path);
-            word
-        };
-        let fixed = [
-            "FAKETIME_CACHE_DURATION=1",
-            "FAKETIME_DONT_FAKE_MONOTONIC=1",
-            "FAKETIME_DISABLE_SHM=1",
-            "NO_FAKE_STAT=1",
-        ];
-        let paths = [variable("LD_PRELOAD", library), variable("FAKETIME_TIMESTAMP_FILE", file)];
-        paths.into_iter().chain(fixed.map(OsString::from)).collect()
+        self.faketime.as_deref().map_or_else(Vec::new, |library| clock_by(library, file))
     }
+}
+
+/// The variables under which a library sets a process's clock by a file.
+fn clock_by(library: &Path, file: &Path) -> Vec<OsString> {
+    let variable = |name: &str, path: &Path| {
+        let mut word = OsString::from(name);
+        word.push("=");
+        word.push(path);
+        word
+    };
+    let fixed = [
+        "FAKETIME_CACHE_DURATION=1",
+        "FAKETIME_DONT_FAKE_MONOTONIC=1",
+        "FAKETIME_DISABLE_SHM=1",
+        "NO_FAKE_STAT=1",
+    ];
+    let paths = [variable("LD_PRELOAD", library), variable("FAKETIME_TIMESTAMP_FILE", file)];
+    paths.into_iter().chain(fixed.map(OsString::from)).collect()
 }
 
 /// Whether a file system can be cut off, and what was not synced is gone then.
@@ -135,8 +147,25 @@ fn traced(words: &[&str]) -> bool {
     timeout.status().is_ok_and(|status| status.code() == Some(124))
 }
 
-fn faketime() -> Option<PathBuf> {
+fn faketime(scratch: &Path) -> Option<PathBuf> {
     let folders = std::fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
     let library = |folder: PathBuf| folder.join("faketime/libfaketimeMT.so.1");
-    folders.map(library).find(|path| path.exists())
+    folders.map(library).find(|path| path.exists() && shifts(path, scratch))
+}
+
+/// Whether a process that is started as those of a mesh are takes its time from the file: asked for
+/// next year, it must say so.
+fn shifts(library: &Path, scratch: &Path) -> bool {
+    let file = scratch.join("probe.clock");
+    let now = || clock::now().as_nanos() / 1_000_000_000;
+    let said = |offset: u64| {
+        std::fs::write(&file, format!("+{offset}s\n")).ok()?;
+        let mut process = Command::new("env");
+        let output = process.args(clock_by(library, &file)).args(["date", "+%s"]).output().ok()?;
+        String::from_utf8(output.stdout).ok()?.trim().parse::<u64>().ok()
+    };
+    let shown = |offset: u64| {
+        said(offset).is_some_and(|said| said.abs_diff(now() + offset) < PROBE_OFF_MAX)
+    };
+    shown(0) && shown(YEAR)
 }

@@ -66,20 +66,16 @@ impl Held {
 #[must_use]
 pub fn judge(name: &str, book: &Book, nodes: &[Held]) -> Vec<Breach> {
     let mut breaches = Vec::new();
+    let gave_up = format!("{name} gave up");
+    breaches.extend(told(Invariant::Undelivered, &gave_up, &given_up(book)));
     for held in nodes {
-        let mut told = |invariant, all: Vec<String>| {
-            let more = all.len().saturating_sub(TOLD_MAX);
-            let first = all.iter().take(TOLD_MAX).cloned().collect::<Vec<_>>().join("; ");
-            if !all.is_empty() {
-                let what = format!("{name} at node {}: {first}", held.node + 1);
-                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                breaches.push(Breach { invariant, what: what + &more });
-            }
-        };
+        let at = format!("{name} at node {}", held.node + 1);
+        let mut told = |invariant, all: Vec<String>| breaches.extend(told(invariant, &at, &all));
         let (lost, undelivered) = missing(book, held, nodes);
         told(Invariant::Lost, lost);
         told(Invariant::Undelivered, undelivered);
         told(Invariant::Doubled, held.doubled.clone());
+        told(Invariant::Doubled, under_both_numbers(book, held));
         told(Invariant::Disorder, held.disordered.clone());
         let strange = held.batches.iter().filter_map(|(spot, seen)| match book.batches.get(spot) {
             None => Some(format!("{spot:?} with {} events", seen.events)),
@@ -91,6 +87,16 @@ pub fn judge(name: &str, book: &Book, nodes: &[Held]) -> Vec<Breach> {
         told(Invariant::Phantom, strange.collect());
     }
     breaches
+}
+
+/// One breach of all that is wrong in the same way; none where nothing is.
+fn told(invariant: Invariant, of: &str, all: &[String]) -> Option<Breach> {
+    let first = all.iter().take(TOLD_MAX).cloned().collect::<Vec<_>>().join("; ");
+    let more = match all.len().saturating_sub(TOLD_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!all.is_empty()).then(|| Breach { invariant, what: format!("{of}: {first}{more}") })
 }
 
 /// Batches that were acknowledged and are not whole at a node, and such that were only promised.
@@ -108,11 +114,28 @@ fn missing(book: &Book, held: &Held, nodes: &[Held]) -> (Vec<String>, Vec<String
         let what = format!("{spot:?} has {there} of {} events", batch.events);
         if batch.acked {
             lost.push(what);
-        } else if !batch.gone {
+        } else if batch.is_open() {
             undelivered.push(what);
         }
     }
     (lost, undelivered)
+}
+
+/// What a ledger says itself to be given up, though nothing was done that excuses it.
+fn given_up(book: &Book) -> Vec<String> {
+    let given_up = book.batches.iter().filter(|(_, batch)| batch.given_up && !book.excused);
+    given_up.map(|(spot, batch)| format!("{spot:?} of {} events", batch.events)).collect()
+}
+
+/// What is at a node under a number that the ledger says to be another now: its events are there under
+/// both.
+fn under_both_numbers(book: &Book, held: &Held) -> Vec<String> {
+    let there = |spot| held.batches.contains_key(spot);
+    let both = book
+        .batches
+        .iter()
+        .filter(|(spot, batch)| batch.readopted && !book.excused && there(*spot));
+    both.map(|(spot, _)| format!("{spot:?} was numbered anew and is there")).collect()
 }
 
 #[cfg(test)]
@@ -201,6 +224,27 @@ mod tests {
             let breaches = judge("s", &book(), &nodes);
             let found: Vec<_> = breaches.iter().map(|breach| breach.invariant).collect();
             assert_eq!(found, Vec::from_iter(expect), "{store:?}: {breaches:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_ledger_says_of_itself_is_believed_only_with_an_excuse() {
+        for (state, is_there, expect) in [
+            ("readopted", false, vec![]),
+            ("readopted", true, vec![Invariant::Doubled]),
+            ("lost", false, vec![Invariant::Undelivered]),
+            ("lost", true, vec![Invariant::Undelivered]),
+            ("rejected", false, vec![Invariant::Undelivered]),
+        ] {
+            let mut book = book();
+            book.note((LANE, 9, 6), 2, state);
+            let store = if is_there { Store::Sound } else { Store::LosesEmitted };
+            let nodes = [held(store, 0)];
+            let breaches = judge("s", &book, &nodes);
+            let found: Vec<_> = breaches.iter().map(|breach| breach.invariant).collect();
+            assert_eq!(found, expect, "{state}: {breaches:?}");
+            book.excused = true;
+            assert_eq!(judge("s", &book, &nodes), [], "{state}");
         }
     }
 

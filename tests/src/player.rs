@@ -43,7 +43,7 @@ impl Player {
             key: folder.join("key.pem"),
             authority: folder.join("authority.pem"),
         })?;
-        let (name, book) = (name.to_owned(), Mutex::default());
+        let (name, book) = (name.to_owned(), Mutex::new(Book::played()));
         Ok(Self { name, sensor: files.sensor, book, identity })
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::breach::Invariant;
+use crate::heal;
 use crate::judge::{Held, judge};
 use crate::rig::{NODES, Rig};
 use crate::scan::scan;
@@ -77,7 +78,7 @@ pub fn agree(rig: &Rig) -> anyhow::Result<Duration> {
 }
 
 /// Waits until every node has the whole history: one that came back by a snapshot fetches it from the
-/// others. How long that took; a node that still lacks some says from where on it has all.
+/// others. How long that took; a node that still lacks some of it then is a breach.
 ///
 /// # Errors
 /// Where everything is to end.
@@ -85,13 +86,15 @@ pub fn backfill(rig: &Rig) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     let path = "/api/v1/events?limit=1&consistency=local";
     let whole = |node: usize| {
-        let from = rig.door(node).json(path).and_then(|page| page["meta"]["history_from"].as_u64());
-        from.is_some_and(|from| from <= 1)
+        let page = rig.door(node).json(path);
+        heal::whole(node, &page.unwrap_or_default()["meta"])
     };
-    while !(0..NODES).all(whole) && begun.elapsed() < BACKFILL_WITHIN {
+    while (0..NODES).any(|node| whole(node).is_err()) && begun.elapsed() < BACKFILL_WITHIN {
         rig.rest(Duration::from_millis(200))?;
     }
-    Ok(begun.elapsed())
+    let took = begun.elapsed();
+    (0..NODES).for_each(|node| rig.breaches.expect(Invariant::NotHealed, whole(node)));
+    Ok(took)
 }
 
 /// Reads every event of every sensor at every node and judges them.

@@ -146,9 +146,38 @@ impl Watch {
         longest.max(end.min(Instant::now()).saturating_duration_since(last))
     }
 
+    /// Whether an acknowledgement came after a moment.
+    #[must_use]
+    pub fn acked_since(&self, moment: Instant) -> bool {
+        self.acks.lock().unwrap().last().is_some_and(|(at, _)| *at > moment)
+    }
+
     /// Events that were acknowledged by now.
     #[must_use]
     pub fn acked(&self) -> u64 {
         self.acks.lock().unwrap().last().map_or(0, |(_, acked)| *acked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heal;
+
+    #[test]
+    fn the_longest_silence_after_a_kill_is_found() {
+        let second = Duration::from_secs(1);
+        let kill = Instant::now().checked_sub(60 * second).unwrap();
+        let watch = Watch::default();
+        let acks =
+            [(1, 10), (2, 20), (14, 30), (15, 40)].map(|(at, acked)| (kill + at * second, acked));
+        watch.acks.lock().unwrap().extend(acks);
+        assert_eq!(watch.gap(kill, 15 * second), 12 * second);
+        assert!(heal::resumed(watch.gap(kill, 15 * second)).is_err());
+        assert!(heal::resumed(watch.gap(kill, 10 * second)).is_ok());
+        // Nothing came at all.
+        let silence = Watch::default().gap(kill, 20 * second);
+        assert!(heal::resumed(silence).is_err(), "{silence:?}");
+        assert!(watch.acked_since(kill) && !watch.acked_since(kill + 15 * second));
     }
 }

@@ -22,6 +22,7 @@ pub(crate) fn exactly_once(world: &World, sites: &[Site]) -> Vec<Vec<Value>> {
 #[track_caller]
 fn exactly_once_of(world: &World, site: &Site) -> Vec<Value> {
     let ledger = Ledger::read(&site.files.ledger);
+    assert!(ledger.lost.is_empty(), "the sensor says that it has lost {:?}", ledger.lost);
     let mut first: Option<Vec<Value>> = None;
     for node in world.running() {
         let (events, history_from) = world.events(node, site.files.sensor);

@@ -3,6 +3,7 @@
 
 mod all_kill;
 mod clock_jump;
+mod clone;
 mod disk_full;
 mod failed_sync;
 mod follower_kill;
@@ -42,7 +43,7 @@ pub(crate) struct Blow<'a> {
     pub(crate) rig: &'a Rig,
     pub(crate) watch: &'a Watch,
     pub(crate) draw: &'a mut Draw,
-    /// How often this fault has happened.
+    /// Counts up with each time that this fault happens, from a number that the seed decides.
     pub(crate) turn: usize,
 }
 

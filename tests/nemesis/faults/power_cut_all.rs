@@ -2,6 +2,7 @@
 
 use wardmesh_tests::ground::Need;
 
+use super::all_kill::start_all;
 use super::power_cut::cut;
 use super::{Blow, Fault};
 
@@ -13,7 +14,6 @@ fn strike(blow: &mut Blow<'_>) -> anyhow::Result<bool> {
     let Some(claims) = rig.claim_all() else { return Ok(false) };
     let nodes: Vec<usize> = claims.iter().map(|claim| claim.place).collect();
     cut(rig, &nodes)?;
-    nodes.iter().try_for_each(|node| rig.start(*node))?;
-    nodes.iter().try_for_each(|node| rig.await_ready(*node).map(drop))?;
+    start_all(rig, &nodes)?;
     Ok(true)
 }

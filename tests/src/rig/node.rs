@@ -182,7 +182,10 @@ impl Rig {
     pub fn kill(&self, node: usize) -> anyhow::Result<()> {
         self.with_mesh(|mesh| {
             self.nodes[node].up.store(false, Ordering::Release);
-            mesh.kill_node(node)
+            let killed = mesh.kill_node(node);
+            // What it said of a leader holds no more once it is back.
+            *self.nodes[node].view.lock().unwrap() = None;
+            killed
         })
     }
 
