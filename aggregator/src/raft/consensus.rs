@@ -32,6 +32,8 @@ mod read;
 mod room;
 mod service;
 mod settings;
+#[cfg(feature = "runtime-stats")]
+mod stages;
 mod start;
 #[cfg(test)]
 mod tests;

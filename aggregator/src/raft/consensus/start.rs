@@ -143,6 +143,8 @@ impl Consensus {
             tokio::spawn(upkeep::compact(Arc::clone(&node), log.clone())),
             tokio::spawn(watch::run(Arc::clone(&node))),
             tokio::spawn(room::watch(Arc::clone(&node))),
+            #[cfg(feature = "runtime-stats")]
+            tokio::spawn(super::stages::report(Arc::clone(&node))),
         ];
         Ok(Self { node, endpoint: None, log, tasks })
     }
