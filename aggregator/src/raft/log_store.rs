@@ -36,7 +36,7 @@ const CHUNK_SIZE_MAX: usize = 32 << 20;
 /// Read-ahead while the log is replayed at open, bytes (raft-log's default is 64 MiB).
 const READ_BUFFER_SIZE: usize = 1 << 20;
 /// Payloads kept in memory for followers and for applying, bytes; the open chunk comes on top.
-const CACHE_CAPACITY: usize = 64 << 20;
+const CACHE_CAPACITY: usize = 32 << 20;
 /// Payloads waiting for the disk, bytes: an append beyond that waits.
 const FLUSH_QUEUE_MAX: usize = 32 << 20;
 /// How long a flush waits for company. Not zero, for then raft-log syncs even what is queued already

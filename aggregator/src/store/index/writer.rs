@@ -63,18 +63,26 @@ pub(super) struct Writer {
 struct Group {
     batch: Batch,
     meta: Meta,
-    /// What it writes that may be asked for again before it is written.
-    written: HashMap<Vec<u8>, IVec>,
+    /// What it writes that may be asked for again before it is written; `None` where nothing is.
+    written: Option<HashMap<Vec<u8>, IVec>>,
 }
 
 impl Group {
     fn new(meta: Meta) -> Self {
-        Self { batch: Batch::default(), meta, written: HashMap::new() }
+        Self { batch: Batch::default(), meta, written: None }
+    }
+
+    /// One that is to take these messages. What is new is met in order and never asked for: most groups
+    /// are of nothing else.
+    fn of(messages: &[Message], meta: Meta) -> Self {
+        let again = |one: &Message| matches!(one, Message::Refeed { .. } | Message::Below { .. });
+        let written = messages.iter().any(again).then(HashMap::new);
+        Self { written, ..Self::new(meta) }
     }
 
     /// What will stand under a key once this is written.
     fn held(&self, tree: &Tree, key: &[u8]) -> Result<Option<IVec>, StoreError> {
-        match self.written.get(key) {
+        match self.written.as_ref().and_then(|written| written.get(key)) {
             Some(value) => Ok(Some(value.clone())),
             None => tree.get(key).map_err(StoreError::index),
         }
@@ -90,7 +98,9 @@ impl Group {
         if let Some(held) = held {
             self.meta.removed(&key, held);
         }
-        self.written.insert(key.clone(), value.clone());
+        if let Some(written) = &mut self.written {
+            written.insert(key.clone(), value.clone());
+        }
         self.put(key, value);
     }
 }
@@ -143,7 +153,7 @@ impl Writer {
         if self.given_up {
             return Ok(());
         }
-        let mut group = Group::new(self.meta);
+        let mut group = Group::of(&messages, self.meta);
         for message in messages {
             match message {
                 Message::Commit { index, batches } => self.commit(&mut group, index, &batches)?,
