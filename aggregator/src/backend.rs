@@ -82,7 +82,7 @@ impl NodeBackend {
             let applied = replica.state().applied();
             let store = Arc::clone(replica.store());
             store.wait_for(applied, INDEX_PATIENCE)?;
-            read(&store, &replica)
+            read(&store, &replica).inspect_err(|cause| store.note_damage(cause))
         };
         let unavailable = |reason: String| EventsError::Unavailable { reason };
         let scanned = tokio::task::spawn_blocking(scan).await;
@@ -90,7 +90,6 @@ impl NodeBackend {
         read.map_err(|cause| {
             // Other nodes have it whole: this one must not go on as if nothing were.
             if cause.is_damage() {
-                self.replica.store().note_damage(&cause);
                 self.consensus.stop(cause.to_string());
             }
             unavailable(cause.to_string())

@@ -96,7 +96,6 @@ impl Backfill {
                 tracing::warn!(%cause, "history cannot be fetched now");
                 match &cause {
                     BackfillError::Store(own) if own.is_damage() => {
-                        self.replica.store().note_damage(own);
                         self.consensus.stop(own.to_string());
                     }
                     // Whoever gave it, it is this node's disk that it could not be synced to.
@@ -114,7 +113,11 @@ impl Backfill {
 
     async fn extended(&self, turn: usize) -> Result<bool, BackfillError> {
         let replica = Arc::clone(&self.replica);
-        let indexed = blocking(move || replica.store().extend_index(&|| false)).await??;
+        let extending = move || {
+            let store = replica.store();
+            store.extend_index(&|| false).inspect_err(|cause| store.note_damage(cause))
+        };
+        let indexed = blocking(extending).await??;
         let from = self.replica.store().history_from(&self.consensus.log());
         if indexed {
             tracing::info!(history_from = from, "older history is here");

@@ -118,6 +118,14 @@ pub struct Told {
 }
 
 impl Told {
+    /// Whether a batch was acknowledged, under this number or under one that it got later.
+    #[must_use]
+    pub fn is_answered(&self, batch: &Batch) -> bool {
+        let later = std::iter::successors(Some(batch), |batch| self.heirs.get(*batch));
+        // A ledger that somebody wrote into may name them in a circle.
+        later.take(self.heirs.len() + 1).any(|batch| self.acked.contains(batch))
+    }
+
     fn note(&mut self, line: &Line<'_>) -> Option<()> {
         let place = line.place()?;
         let Some(chain) = line.chain.and_then(hash) else {

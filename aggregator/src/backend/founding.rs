@@ -57,6 +57,12 @@ impl Founding {
             *slot = None;
             return Err(exists());
         }
+        if node.token().is_some()
+            && let Some(told) = slot.take()
+        {
+            // It was applied here meanwhile.
+            return Ok(told.founded(node));
+        }
         // A forgotten argument must not found a cluster of one node where three were meant.
         if request.expect.is_none() && request.seeds.is_empty() {
             let detail =
@@ -78,10 +84,7 @@ impl Founding {
         };
         // From here on it is certain whose token holds.
         match slot.take() {
-            Some(Draft { cluster, admin_token, .. }) if holds => {
-                // An earlier init may have named the cluster already.
-                Ok(Founded { cluster: node.cluster().unwrap_or(cluster), admin_token })
-            }
+            Some(draft) if holds => Ok(draft.founded(node)),
             _ => Err(exists()),
         }
     }
@@ -107,6 +110,12 @@ impl Draft {
 
     fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.admin_token.as_bytes()).into()
+    }
+
+    /// An earlier init may have named the cluster already.
+    fn founded(self, node: &impl Agreement) -> Founded {
+        let cluster = node.cluster().unwrap_or(self.cluster);
+        Founded { cluster, admin_token: self.admin_token }
     }
 
     fn action(&self) -> Action {

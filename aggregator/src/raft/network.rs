@@ -177,9 +177,11 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
             Ok(Reply::Snapshot(vote)) => Ok(SnapshotResponse::new(vote)),
             Ok(Reply::Failed(failure)) => {
                 // Where it is this node's own file that is damaged, no other try will do either.
-                file.check().await.map_err(|own| {
-                    StorageError::read_snapshot(None, TypeConfig::err_from_error(&own))
-                })?;
+                if matches!(failure, Failure::Refused(_)) {
+                    file.check().await.map_err(|own| {
+                        StorageError::read_snapshot(None, TypeConfig::err_from_error(&own))
+                    })?;
+                }
                 let why = format!("node {} did not take the snapshot: {failure}", self.target);
                 Err(StreamingError::Unreachable(Unreachable::from_string(why)))
             }

@@ -50,9 +50,18 @@ fn strike(blow: &mut Blow<'_>) -> anyhow::Result<bool> {
     }
     wards.iter().try_for_each(|ward| ward.empty())?;
     rested?;
-    rig.until("nodes whose disks were full are as before", RECOVERY, || {
+    let emptied = Instant::now();
+    rig.until("nodes whose disks were full are as before", RECOVERY + SETTLED, || {
         wards.iter_mut().fold(true, |all, ward| ward.is_settled(rig) && all)
     })?;
+    for ward in &wards {
+        let took = ward.ready_since.map(|since| since.saturating_duration_since(emptied));
+        anyhow::ensure!(
+            took <= Some(RECOVERY),
+            "node {} was as before after {took:?}",
+            ward.node + 1
+        );
+    }
     wards.iter().for_each(|ward| rig.expect_life(ward.node));
     Ok(true)
 }

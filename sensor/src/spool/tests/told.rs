@@ -164,6 +164,23 @@ fn an_older_disk_that_has_a_batch_under_the_number_before_has_not_lost_it() {
     assert_eq!(lines(&empty.said(), "lost"), [(1, 1)]);
 }
 
+#[test]
+fn an_older_disk_does_not_send_again_what_was_acknowledged_under_another_number() {
+    let place = Place::new();
+    let spool = place.holding(7, &["a"]);
+    let before = place.copy("");
+    for (epoch, renewed) in [(7, 9), (9, 10)] {
+        spool.readopt(Lane::Bulk, epoch, renewed, 0);
+        settle(&spool);
+    }
+    spool.acked(Lane::Bulk, 10, 1);
+    settle(&spool);
+    let older = before.copy(&place.said());
+    let spool = older.begin(11);
+    assert_eq!((texts(&spool), lost(&spool)), (Vec::<String>::new(), 0));
+    assert_eq!(older.said(), place.said());
+}
+
 /// The memory and the spool are set back, the ledger is not; what is sealed at an acknowledged place is
 /// another batch.
 #[test]

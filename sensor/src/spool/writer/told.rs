@@ -28,7 +28,7 @@ impl Writer {
             let (key, bytes) = entry.map_err(|cause| self.store.error(&cause))?;
             let Ok(frame) = Frame::open(&bytes) else { continue };
             let batch = batch(&frame.header);
-            if told.acked.contains(&batch) {
+            if told.is_answered(&batch) {
                 let lane = frame.header.lane;
                 forgotten.extend(store::position(&key).map(|at| (lane, at, bytes.len())));
                 continue;
