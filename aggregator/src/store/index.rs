@@ -298,9 +298,10 @@ impl Index {
             let entry = self.db.range(begin..=end.clone()).next();
             match entry.transpose().map_err(StoreError::index)? {
                 None => high = middle,
+                // All batches of an entry were applied at the same time.
                 Some((key, value)) => match self.read(&key, &value)? {
-                    (_, batch) if batch.received_at >= at => high = middle,
-                    (place, _) => low = place.index.saturating_add(1),
+                    (_, row) if row.iter().all(|batch| batch.received_at >= at) => high = middle,
+                    (index, _) => low = index.saturating_add(1),
                 },
             }
         }
@@ -338,9 +339,10 @@ impl Index {
         Ok(())
     }
 
-    fn read(&self, key: &IVec, value: &IVec) -> Result<(Place, AppliedBatch), StoreError> {
+    /// A row: the entry that it is of, and its batches.
+    fn read(&self, key: &IVec, value: &IVec) -> Result<(u64, Vec<AppliedBatch>), StoreError> {
         let read = key::read_batch(key)
-            .and_then(|(tenant, place)| Some((place, row::decode(tenant, place.ordinal, value)?)));
+            .and_then(|(_, place)| row::read(value).map(|batches| (place.index, batches)));
         read.ok_or_else(|| self.shared.damaged())
     }
 
@@ -351,11 +353,15 @@ impl Index {
         until: Place,
         visitor: &mut impl FnMut(u64, AppliedBatch) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<ControlFlow<()>, StoreError> {
-        for entry in self.db.range(key::batch(tenant, from)..key::batch(tenant, until)) {
+        let begin = key::batch(tenant, Place { ordinal: 0, ..from });
+        for entry in self.db.range(begin..key::batch(tenant, until)) {
             let (key, value) = entry.map_err(StoreError::index)?;
-            let (place, batch) = self.read(&key, &value)?;
-            if visitor(place.index, batch)?.is_break() {
-                return Ok(ControlFlow::Break(()));
+            let (index, batches) = self.read(&key, &value)?;
+            let asked = |batch: &AppliedBatch| Place { index, ordinal: batch.ordinal } >= from;
+            for batch in batches.into_iter().filter(asked) {
+                if visitor(index, batch)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
             }
         }
         Ok(ControlFlow::Continue(()))

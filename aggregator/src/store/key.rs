@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! meta     0                                              →  see index/meta.rs
-//! batches  1 · tenant · log index u64 · ordinal u32       →  see row.rs
+//! batches  1 · tenant · log index u64 · ordinal u32       →  this batch and others after it, see row.rs
 //! blocks   2 sensor | 3 site | 4 device · tenant · subject · block u64  →  blocks from it on, u8
 //! ```
 //! Numbers are big-endian, names have one byte of length before them.
@@ -65,7 +65,7 @@ pub(super) fn push_name(bytes: &mut Vec<u8>, name: &str) {
     bytes.extend_from_slice(name.as_bytes());
 }
 
-/// A batch's key.
+/// The key of a row that begins with a batch.
 pub(super) fn batch(tenant: &TenantId, place: Place) -> Vec<u8> {
     let mut key = begin(BATCHES, tenant);
     key.extend_from_slice(&place.index.to_be_bytes());
@@ -73,7 +73,7 @@ pub(super) fn batch(tenant: &TenantId, place: Place) -> Vec<u8> {
     key
 }
 
-/// Reads a batch's key.
+/// Reads such a key.
 pub(super) fn read_batch(key: &[u8]) -> Option<(TenantId, Place)> {
     let mut fields = Fields(key);
     if fields.u8() != Some(BATCHES) {

@@ -6,7 +6,7 @@ use super::Missing;
 use crate::store::fields::{Fields, checked, seal};
 
 /// The layout of keys and rows; another one means: build it anew.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 
 /// The index's own state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -129,10 +129,10 @@ pub(super) fn check_sample(tree: &Tree) -> Result<(), StoreError> {
     for entry in rows().take(SAMPLED_ROWS).chain(rows().rev().take(SAMPLED_ROWS)) {
         let (key, value) = entry.map_err(StoreError::index)?;
         let read = key::read_batch(&key)
-            .and_then(|(tenant, place)| Some((place, row::decode(tenant, place.ordinal, &value)?)));
-        let (place, batch) = read.ok_or_else(|| broken("a row is damaged"))?;
-        for subject in row::subjects(&batch) {
-            if !cover::covered(tree, &batch.tenant, &subject, key::block(place.index))? {
+            .and_then(|(tenant, place)| Some((tenant, place, row::read(&value)?)));
+        let (tenant, place, batches) = read.ok_or_else(|| broken("a row is damaged"))?;
+        for subject in batches.iter().flat_map(row::subjects) {
+            if !cover::covered(tree, &tenant, &subject, key::block(place.index))? {
                 return Err(broken("a row is not found by what it is about"));
             }
         }

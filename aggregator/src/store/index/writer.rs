@@ -159,9 +159,7 @@ impl Writer {
                 Message::Commit { index, batches } => self.commit(&mut group, index, &batches)?,
                 Message::Refeed { index, batches } => self.refeed(&mut group, index, &batches)?,
                 Message::Begin { from } => group.meta.begin_at(from),
-                Message::Below { index, batches } => {
-                    batches.iter().try_for_each(|row| self.add(&mut group, index, row, true))?;
-                }
+                Message::Below { index, batches } => self.add(&mut group, index, &batches, true)?,
                 Message::Extend { from } => group.meta.from = group.meta.from.min(from),
                 Message::Forget { below } => {
                     group.meta.from = group.meta.from.max(below);
@@ -197,7 +195,7 @@ impl Writer {
         }
         group.meta.lacks(group.meta.next, index);
         group.meta.next = index.saturating_add(1);
-        batches.iter().try_for_each(|batch| self.add(group, index, batch, false))
+        self.add(group, index, batches, false)
     }
 
     fn refeed(
@@ -210,7 +208,7 @@ impl Writer {
         if !group.meta.missing.is_some_and(wanted) {
             return Ok(());
         }
-        batches.iter().try_for_each(|batch| self.add(group, index, batch, true))?;
+        self.add(group, index, batches, true)?;
         group.meta.lacks_none_below(index.saturating_add(1));
         Ok(())
     }
@@ -219,25 +217,34 @@ impl Writer {
         &mut self,
         group: &mut Group,
         index: u64,
-        batch: &AppliedBatch,
+        batches: &[AppliedBatch],
         again: bool,
     ) -> Result<(), StoreError> {
-        let place = Place { index, ordinal: batch.ordinal };
-        let key = key::batch(&batch.tenant, place);
-        if !again || group.held(&self.tree, &key)?.is_none() {
-            let value: IVec = row::encode(batch).into();
-            let ahead = batch.observed_max.since(batch.received_at).as_nanos();
-            group.meta.ahead = group.meta.ahead.max(u64::try_from(ahead).unwrap_or(u64::MAX));
-            if again {
-                group.replace(key, None, value);
-            } else {
-                group.put(key, value);
+        for (first, row) in row::rows(batches) {
+            let key = key::batch(&first.tenant, Place { index, ordinal: first.ordinal });
+            if !again {
+                group.put(key, row.into());
+            } else if group.held(&self.tree, &key)?.is_none() {
+                group.replace(key, None, row.into());
             }
         }
-        let block = key::block(index);
         if again {
             self.covers.go_back();
         }
+        batches.iter().try_for_each(|batch| {
+            let ahead = batch.observed_max.since(batch.received_at).as_nanos();
+            group.meta.ahead = group.meta.ahead.max(u64::try_from(ahead).unwrap_or(u64::MAX));
+            self.find_by(group, key::block(index), batch)
+        })
+    }
+
+    /// Has a batch of a block found by what it is about.
+    fn find_by(
+        &mut self,
+        group: &mut Group,
+        block: u64,
+        batch: &AppliedBatch,
+    ) -> Result<(), StoreError> {
         for subject in row::subjects(batch) {
             let Some(blocks) = self.covers.meet(&batch.tenant, &subject, block) else { continue };
             let key = key::subject(&batch.tenant, &subject, block);
@@ -279,13 +286,11 @@ impl Writer {
             group.meta.removed(&key, &value);
             let read = key::read_batch(&key);
             group.batch.remove(key);
-            let batch = read.and_then(|(tenant, place)| {
-                Some((place, row::decode(tenant, place.ordinal, &value)?))
-            });
-            let (place, batch) = batch.ok_or_else(|| self.shared.damaged())?;
+            let read = read.and_then(|(tenant, place)| Some((tenant, place, row::read(&value)?)));
+            let (tenant, place, batches) = read.ok_or_else(|| self.shared.damaged())?;
+            let subjects = batches.iter().flat_map(row::subjects);
             secondary.extend(
-                row::subjects(&batch)
-                    .map(|subject| key::subject(&batch.tenant, &subject, key::block(place.index))),
+                subjects.map(|subject| key::subject(&tenant, &subject, key::block(place.index))),
             );
         }
         for key in secondary {
