@@ -62,6 +62,7 @@ pub fn run(
                 Err(cause) if cause.is_of_the_disk() => fatal(&cause.to_string()),
                 // A snapshot that finds them lost would be fatal as well, at some later time.
                 Err(cause @ StoreError::RowsLost(_)) if space.level() > Level::Critical => {
+                    consensus.remember_shortage();
                     fatal(&format!("{cause}; there is room again: the next start applies it anew"));
                 }
                 Err(cause) if is_news(said, &cause) => {
@@ -76,6 +77,7 @@ pub fn run(
             && ran_full(&cause)
             && space.level() > Level::Critical
         {
+            consensus.remember_shortage();
             fatal(&format!("{cause}; there is room again: the next start builds it anew"));
         }
         // A step at a time, so that what is applied does not wait.

@@ -190,6 +190,12 @@ impl Consensus {
         upkeep::snapshot_and_purge(&self.node, &self.log).await
     }
 
+    /// Has the next life of this node report that its volume ran full, since this one has to end first.
+    /// Blocking.
+    pub fn remember_shortage(&self) {
+        self.node.remember_shortage();
+    }
+
     /// Stops this node with a reason: what is on its disk is not what it wrote.
     pub fn stop(&self, why: String) {
         self.node.stop.send_if_modified(|stop| {

@@ -12,6 +12,7 @@ use openraft::raft::AppendEntriesRequest;
 use tokio::time::Instant;
 use tokio::time::MissedTickBehavior;
 use wardmesh_common::id::NodeId;
+use wardmesh_common::offload;
 use wardmesh_common::space::Level;
 
 use super::STATUS_PATIENCE;
@@ -36,7 +37,19 @@ const FIRST_REPORT: Duration = Duration::from_secs(10);
 /// The smallest room a snapshot is begun in, bytes: small states, and sums around them.
 const SNAPSHOT_ROOM_MIN: u64 = 4 * 1024 * 1024;
 
+/// What lies in the data folder from when a node ends that could not report that its volume ran short
+/// until its next life has.
+const MARK: &str = "ran-short";
+
 impl Node {
+    /// Has the next life report what this one did not get to. Blocking.
+    pub(super) fn remember_shortage(&self) {
+        let mark = self.settings.data.join(MARK);
+        if let Err(cause) = std::fs::write(&mark, b"") {
+            tracing::warn!(path = %mark.display(), %cause, "that the volume ran full is not noted");
+        }
+    }
+
     /// That entries can be appended above the reserve.
     pub(super) fn room_for_entries(&self) -> Result<(), Failure> {
         self.room_from(Level::Low)
@@ -141,7 +154,9 @@ pub(super) async fn watch(node: Arc<Node>) {
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let now = Instant::now();
     let (report_at, hand_over_at) = (now + FIRST_REPORT, now);
-    let (level, short, reported) = (Level::Ample, false, None);
+    let mark = node.settings.data.join(MARK);
+    let marked = offload::run(move || mark.exists()).await.unwrap_or(false);
+    let (level, short, reported) = (Level::Ample, marked, None);
     let mut watch = Watch { node, level, short, reported, report_at, hand_over_at };
     loop {
         looks.tick().await;
@@ -205,7 +220,12 @@ impl Watch {
             short: self.short,
         };
         match self.node.propose(Action::ReportNode(report)).await {
-            Ok(_) => (self.short, self.reported) = (false, Some(enough)),
+            Ok(_) => {
+                (self.short, self.reported) = (false, Some(enough));
+                let mark = self.node.settings.data.join(MARK);
+                // Where it stays, the next life reports it once more.
+                let _ = offload::run(move || std::fs::remove_file(mark)).await;
+            }
             Err(cause) => tracing::debug!(%cause, "the volume's state was not reported"),
         }
     }
